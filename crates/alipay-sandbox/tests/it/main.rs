@@ -1,0 +1,12 @@
+//! The double, driven over its HTTP routes by our own client, on a virtual clock.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod cashier;
+mod control;
+mod faults;
+mod gateway;
+mod notifications;
+mod refunds;
+mod restart;
+mod sequences;
+mod world;

@@ -1,0 +1,67 @@
+//! A5: every effect happened once.
+
+use std::collections::BTreeMap;
+
+use merx_contracts::ids::{AttemptId, OrderId};
+use merx_kernel::Result;
+use merx_sql::{Query, Reader, params};
+
+use crate::{Audit, Check};
+
+const CAPTURES_TWICE: &str = "SELECT provider_trade_no, COUNT(*) FROM payment_postings
+ WHERE provider_trade_no IS NOT NULL AND account <> 'buyers' GROUP BY provider_trade_no HAVING COUNT(*) > 1";
+const ATTEMPTS_CAPTURED_TWICE: &str = "SELECT attempt_id, COUNT(*) FROM payment_postings
+ WHERE refund_id IS NULL AND account <> 'buyers' GROUP BY attempt_id HAVING COUNT(*) > 1";
+const REFUNDED_ABOVE: &str = "SELECT attempt_id, SUM(minor) FROM payment_postings
+ WHERE account <> 'buyers' GROUP BY attempt_id";
+const CAPTURES: &str = "SELECT COUNT(*) FROM payment_postings WHERE account <> 'buyers'";
+const SHIPMENTS: &str = "SELECT s.order_id, SUM(l.quantity) FROM shipping_shipments s
+ JOIN shipping_shipment_lines l ON l.shipment = s.shipment GROUP BY s.order_id";
+const ORDERED: &str = "SELECT order_id, SUM(quantity) FROM ordering_lines GROUP BY order_id";
+
+/// A5: charges, refunds and shipments are unique under their identities.
+pub(crate) fn check(q: &mut Reader<'_>, audit: &Audit) -> Result<Check> {
+    let mut check = Check::new("A5", "every charge, refund and shipment happened once under its identity");
+    check.examined += u64::try_from(q.query_one(CAPTURES, params![], |row| row.get::<i64>(0))?).unwrap_or(0);
+    for trade in q.query(CAPTURES_TWICE, params![], |row| row.get::<String>(0))? {
+        check.violation(format!("the provider's trade {trade} was booked more than once"));
+    }
+    for attempt in q.query(ATTEMPTS_CAPTURED_TWICE, params![], |row| row.get::<AttemptId>(0))? {
+        check.violation(format!("{attempt} was captured more than once"));
+    }
+    // At a provider's account a capture is a plus and a refund a minus (or both the other way round).
+    let balances =
+        q.query(REFUNDED_ABOVE, params![], |row| Ok((row.get::<AttemptId>(0)?, row.get::<i64>(1)?)))?;
+    for (attempt, balance) in balances {
+        if balance < 0 {
+            check.violation(format!("more went back for {attempt} than came: {balance} minor units"));
+        }
+    }
+    provider_once(&mut check, audit);
+    shipped_at_most_ordered(q, &mut check)?;
+    Ok(check)
+}
+
+fn provider_once(check: &mut Check, audit: &Audit) {
+    let mut seen: BTreeMap<(&str, Option<&str>), u32> = BTreeMap::new();
+    for entry in audit.provider.iter().flatten() {
+        *seen.entry((&entry.attempt_number, entry.refund_number.as_deref())).or_default() += 1;
+    }
+    for ((attempt, refund), times) in seen.into_iter().filter(|(_, times)| *times > 1) {
+        let what = refund.map_or("charged".to_owned(), |r| format!("refunded under {r}"));
+        check.violation(format!("the provider {what} {attempt} {times} times"));
+    }
+}
+
+fn shipped_at_most_ordered(q: &mut Reader<'_>, check: &mut Check) -> Result<()> {
+    let pairs = |row: &merx_sql::Row| Ok((row.get::<OrderId>(0)?, row.get::<i64>(1)?));
+    let ordered: BTreeMap<OrderId, i64> = q.query(ORDERED, params![], pairs)?.into_iter().collect();
+    for (order, shipped) in q.query(SHIPMENTS, params![], pairs)? {
+        check.examined += 1;
+        let units = ordered.get(&order).copied().unwrap_or(0);
+        if shipped > units {
+            check.violation(format!("{order} has {units} units, its shipments {shipped}"));
+        }
+    }
+    Ok(())
+}

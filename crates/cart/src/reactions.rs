@@ -1,0 +1,3 @@
+//! One subscription a file.
+
+pub mod order_awaiting_payment;

@@ -1,0 +1,5 @@
+//! One use case a file.
+
+mod create_product;
+
+pub use create_product::create_product;

@@ -1,0 +1,43 @@
+//! Facts of shipping.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    envelope::Fact,
+    ids::{OrderId, ShipmentId},
+};
+
+/// A shipment left the warehouse.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShipmentDispatched {
+    /// The shipment.
+    pub shipment_id: ShipmentId,
+    /// Its order.
+    pub order_id: OrderId,
+    /// Who carries it.
+    pub carrier: String,
+    /// The carrier's number.
+    pub tracking_number: String,
+}
+
+/// The carrier handed it over.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShipmentDelivered {
+    /// The shipment.
+    pub shipment_id: ShipmentId,
+    /// Its order.
+    pub order_id: OrderId,
+}
+
+impl Fact for ShipmentDispatched {
+    const TYPE: &'static str = "shipping.shipped.v1";
+    fn subject(&self) -> String {
+        self.shipment_id.to_string()
+    }
+}
+impl Fact for ShipmentDelivered {
+    const TYPE: &'static str = "shipping.delivered.v1";
+    fn subject(&self) -> String {
+        self.shipment_id.to_string()
+    }
+}

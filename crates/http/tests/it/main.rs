@@ -1,0 +1,13 @@
+//! Tests of the HTTP surface.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may stop at the first surprise")]
+
+mod edge;
+mod idempotency;
+mod json;
+mod kit;
+mod openapi;
+mod rate;
+mod routes;
+mod socket;
+mod tokens;

@@ -1,0 +1,117 @@
+//! Many at once.
+
+use std::sync::Arc;
+
+use libtest_mimic::Trial;
+
+use crate::bench::{Bench, code, on_every_mode};
+
+pub fn trials() -> Vec<Trial> {
+    [
+        on_every_mode("concurrency::a_thousand_for_a_hundred", a_thousand_for_a_hundred),
+        on_every_mode("concurrency::crossed_lines_do_not_wait_in_a_ring", crossed_lines_do_not_wait_in_a_ring),
+        on_every_mode("concurrency::one_reservation_from_all_sides", one_reservation_from_all_sides),
+        on_every_mode("concurrency::receipts_and_orders_at_once", receipts_and_orders_at_once),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+#[derive(Clone, Debug)]
+enum Work {
+    Reserve(Vec<(&'static str, i64)>),
+    Release,
+    Sell,
+    Receive(&'static str, i64),
+}
+
+/// All at once; their answers in the order given.
+async fn at_once(bench: &Arc<Bench>, all: Vec<(u128, Work)>) -> Vec<String> {
+    let start = |(id, work): (u128, Work)| {
+        let mine = bench.clone();
+        bench.deps.tasks.spawn("test", async move {
+            match work {
+                Work::Reserve(wanted) => code(mine.reserve(id, &wanted).await),
+                Work::Release => code(mine.release(id).await),
+                Work::Sell => code(mine.sell(id).await),
+                Work::Receive(sku, units) => {
+                    mine.receive(sku, units).await;
+                    "ok".to_owned()
+                }
+            }
+        })
+    };
+    let tasks: Vec<_> = all.into_iter().map(start).collect();
+    let mut codes = Vec::new();
+    for task in tasks {
+        codes.push(task.await.unwrap());
+    }
+    codes
+}
+
+fn count(codes: &[String], code: &str) -> usize {
+    codes.iter().filter(|c| *c == code).count()
+}
+
+/// T22, at the size that runs here: 1,000 tasks for 100 units of one SKU.
+async fn a_thousand_for_a_hundred(bench: Arc<Bench>) {
+    bench.receive("A", 100).await;
+    let buyers = (1..=1_000).map(|id| (id, Work::Reserve(vec![("A", 1)]))).collect();
+    let codes = at_once(&bench, buyers).await;
+    assert_eq!((count(&codes, "ok"), count(&codes, "inventory.sold_out")), (100, 900), "{:?}", odd(&codes));
+    assert_eq!(bench.figures("A").await, (0, 100, 0));
+    // Half of the winners pay, half run out of time: exactly that many are back.
+    let winners: Vec<u128> = (1..).zip(&codes).filter(|(_, c)| *c == "ok").map(|(id, _)| id).collect();
+    let ends = winners.iter().map(|id| (*id, if id % 2 == 0 { Work::Sell } else { Work::Release })).collect();
+    assert_eq!(count(&at_once(&bench, ends).await, "ok"), 100);
+    let sold = i64::try_from(winners.iter().filter(|id| **id % 2 == 0).count()).unwrap();
+    assert_eq!(bench.figures("A").await, (100 - sold, 0, sold));
+}
+
+/// What was answered besides the expected, for the message of a failed test.
+fn odd(codes: &[String]) -> Vec<&String> {
+    codes.iter().filter(|c| !["ok", "inventory.sold_out"].contains(&c.as_str())).collect()
+}
+
+async fn crossed_lines_do_not_wait_in_a_ring(bench: Arc<Bench>) {
+    bench.receive("A", 150).await;
+    bench.receive("B", 150).await;
+    let crossed = |id: u128| {
+        let wanted = if id.is_multiple_of(2) { vec![("A", 1), ("B", 1)] } else { vec![("B", 1), ("A", 1)] };
+        (id, Work::Reserve(wanted))
+    };
+    let codes = at_once(&bench, (1..=300).map(crossed).collect()).await;
+    assert_eq!((count(&codes, "ok"), count(&codes, "inventory.sold_out")), (150, 150), "{:?}", odd(&codes));
+    assert_eq!((bench.figures("A").await, bench.figures("B").await), ((0, 150, 0), (0, 150, 0)));
+}
+
+/// Every action on one identity from many tasks: whatever the order, one of the three ends, once.
+async fn one_reservation_from_all_sides(bench: Arc<Bench>) {
+    bench.receive("A", 1_000).await;
+    for id in 1..=20u128 {
+        let all = [Work::Reserve(vec![("A", 5)]), Work::Sell, Work::Release, Work::Reserve(vec![("A", 5)])];
+        let work = all.iter().cycle().take(16).map(|w| (id, w.clone())).collect();
+        let codes = at_once(&bench, work).await;
+        let known = [
+            "ok",
+            "inventory.reservation_released",
+            "inventory.reservation_sold",
+            "inventory.reservation_unknown",
+        ];
+        assert!(codes.iter().all(|c| known.contains(&c.as_str())), "{codes:?}");
+    }
+    let (available, reserved, sold) = bench.figures("A").await;
+    assert_eq!((available + sold, reserved), (1_000, 0));
+    assert_eq!(sold % 5, 0);
+}
+
+async fn receipts_and_orders_at_once(bench: Arc<Bench>) {
+    bench.receive("A", 1).await;
+    let mut all: Vec<(u128, Work)> = (1..=40).map(|id| (id, Work::Receive("A", 2))).collect();
+    all.extend((100..=180).map(|id| (id, Work::Reserve(vec![("A", 1)]))));
+    let codes = at_once(&bench, all).await;
+    let reserved = i64::try_from(count(&codes[40..], "ok")).unwrap();
+    assert_eq!(reserved + i64::try_from(count(&codes, "inventory.sold_out")).unwrap(), 81, "{:?}", odd(&codes));
+    assert_eq!(bench.figures("A").await, (81 - reserved, reserved, 0));
+}

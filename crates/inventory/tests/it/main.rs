@@ -1,0 +1,33 @@
+//! The tests of inventory. What needs a MariaDB is reported as NOT RUN (ignored) without one.
+
+mod against_model;
+mod api;
+mod bench;
+mod commands;
+mod concurrency;
+mod decide;
+mod events;
+mod properties;
+mod routes;
+
+/// Names each function as a test of a module.
+#[macro_export]
+macro_rules! trials {
+    ($module:literal: $($name:ident),+ $(,)?) => {
+        vec![$(libtest_mimic::Trial::test(concat!($module, "::", stringify!($name)), || { $name(); Ok(()) })),+]
+    };
+}
+
+fn main() -> std::process::ExitCode {
+    let arguments = libtest_mimic::Arguments::from_args();
+    let trials = [
+        decide::trials(),
+        properties::trials(),
+        against_model::trials(),
+        commands::trials(),
+        concurrency::trials(),
+        events::trials(),
+        routes::trials(),
+    ];
+    libtest_mimic::run(&arguments, trials.into_iter().flatten().collect()).exit_code()
+}

@@ -1,0 +1,123 @@
+//! Who asks, and what they may do.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::id::{Id, IdKind};
+
+/// Marks account ids.
+pub enum AccountKind {}
+impl IdKind for AccountKind {
+    const PREFIX: &'static str = "acc";
+}
+/// An account.
+pub type AccountId = Id<AccountKind>;
+
+/// Marks session ids.
+pub enum SessionKind {}
+impl IdKind for SessionKind {
+    const PREFIX: &'static str = "ses";
+}
+/// A log-in.
+pub type SessionId = Id<SessionKind>;
+
+/// A role of an account (design §5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Buys.
+    Customer,
+    /// Helps buyers.
+    Support,
+    /// Keeps the catalogue.
+    ProductManager,
+    /// Runs the shop.
+    Operator,
+    /// Packs and ships.
+    Warehouse,
+    /// May do all.
+    Administrator,
+}
+
+/// What a route demands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Permission {
+    /// Shop for oneself: own cart, own orders, own addresses.
+    Shop,
+    /// See any order.
+    OrdersRead,
+    /// See stock and movements.
+    InventoryRead,
+    /// Receive and adjust stock.
+    InventoryWrite,
+    /// See shipments.
+    ShipmentsRead,
+    /// Dispatch shipments.
+    ShipmentsWrite,
+    /// See payments, alerts and quarantined notifications.
+    PaymentsRead,
+    /// See and mend sagas, dead letters and the outbox.
+    Operate,
+}
+
+impl Role {
+    /// Every role.
+    pub const ALL: &'static [Self] = &[
+        Self::Customer,
+        Self::Support,
+        Self::ProductManager,
+        Self::Operator,
+        Self::Warehouse,
+        Self::Administrator,
+    ];
+
+    /// Whether the role carries the permission.
+    pub const fn allows(self, permission: Permission) -> bool {
+        use Permission as P;
+        match self {
+            Self::Customer => matches!(permission, P::Shop),
+            Self::Support => matches!(permission, P::OrdersRead | P::ShipmentsRead | P::PaymentsRead),
+            Self::ProductManager => matches!(permission, P::InventoryRead),
+            Self::Operator => !matches!(permission, P::Shop | P::Operate),
+            Self::Warehouse => matches!(
+                permission,
+                P::InventoryRead | P::InventoryWrite | P::ShipmentsRead | P::ShipmentsWrite
+            ),
+            Self::Administrator => true,
+        }
+    }
+    /// The stored and public name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Customer => "customer",
+            Self::Support => "support",
+            Self::ProductManager => "product_manager",
+            Self::Operator => "operator",
+            Self::Warehouse => "warehouse",
+            Self::Administrator => "administrator",
+        }
+    }
+    /// Reads [`Self::name`].
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|r| r.name() == name)
+    }
+}
+
+/// Who makes a request, after authentication.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Principal {
+    /// The account.
+    pub account: AccountId,
+    /// The log-in it came by.
+    pub session: SessionId,
+    /// What the account may be.
+    pub roles: Vec<Role>,
+}
+
+impl Principal {
+    /// Whether any role carries the permission.
+    pub fn may(&self, permission: Permission) -> bool {
+        self.roles.iter().any(|r| r.allows(permission))
+    }
+}

@@ -1,0 +1,311 @@
+//! The rules: what a command makes happen, or why it does not.
+
+use merx_contracts::ids::{AttemptId, OrderId, PaymentId, RefundId, ShipmentId};
+use merx_kernel::{Error, Money, Timestamp};
+
+use super::{
+    axes::{FulfilmentAxis, OrderAxis, PaymentAxis},
+    event::{
+        CancelReason, CancellationRequested, Event, FulfilmentOpened, Happened, MoneyReceived,
+        OrderAwaitingPayment, OrderCancelled, OrderDelivered, OrderPlaced, OrderRejected, OrderShipped,
+        SurplusReceived, SurplusRefunded,
+    },
+    order::Order,
+    transitions,
+};
+
+/// What is known from outside when a command is decided.
+#[derive(Clone, Copy, Debug)]
+pub struct Facts {
+    /// The order decided on.
+    pub order_id: OrderId,
+    /// The present moment.
+    pub now: Timestamp,
+}
+
+/// What somebody wants of an order.
+#[derive(Clone, Debug)]
+pub enum Command {
+    /// Make it, on these terms.
+    Place(Box<OrderPlaced>),
+    /// It could not be arranged.
+    Reject(OrderRejected),
+    /// Stock is held and the payment open.
+    AwaitPayment(PaymentId),
+    /// End it unpaid.
+    RequestCancellation(CancelReason),
+    /// The payment is closed and the stock free.
+    Cancel,
+    /// Money came.
+    RecordCapture {
+        /// The attempt that brought it.
+        attempt_id: AttemptId,
+        /// How much.
+        amount: Money,
+        /// Payment had closed, or another attempt had paid, before it came.
+        late: bool,
+    },
+    /// Money went back.
+    RecordRefund {
+        /// The refund.
+        refund_id: RefundId,
+        /// How much.
+        amount: Money,
+    },
+    /// The warehouse knows of it.
+    OpenFulfilment(ShipmentId),
+    /// The goods left.
+    RecordShipment(OrderShipped),
+    /// The goods arrived.
+    RecordDelivery(ShipmentId),
+    /// The buyer has them.
+    ConfirmReceipt,
+}
+
+/// Why a command does not happen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rejection {
+    /// There is no such order.
+    OrderUnknown,
+    /// An order with this identity exists.
+    OrderExists,
+    /// The lines, freight and total do not add up.
+    AmountsDiffer,
+    /// It is still being arranged; ask again in a moment.
+    StillPlacing,
+    /// It was paid, so it cannot simply be dropped.
+    AlreadyPaid,
+    /// It ended.
+    OrderEnded,
+    /// Money is in quarantine; a person decides.
+    PaymentInReview,
+    /// The deadline has not passed.
+    DeadlineNotReached,
+    /// It has not been shipped.
+    NotShipped,
+    /// It has not been paid.
+    NotPaid,
+    /// No refund with this identity was asked for.
+    RefundUnknown,
+    /// A refund gave back another amount than asked.
+    RefundDiffers,
+    /// The table has no such move from here.
+    MoveNotAllowed,
+}
+
+impl Rejection {
+    /// The stable code.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::OrderUnknown => "ordering.order_not_found",
+            Self::OrderExists => "ordering.order_exists",
+            Self::AmountsDiffer => "ordering.amounts_differ",
+            Self::StillPlacing => "ordering.still_placing",
+            Self::AlreadyPaid => "ordering.already_paid",
+            Self::OrderEnded => "ordering.order_ended",
+            Self::PaymentInReview => "ordering.payment_in_review",
+            Self::DeadlineNotReached => "ordering.deadline_not_reached",
+            Self::NotShipped => "ordering.not_shipped",
+            Self::NotPaid => "ordering.not_paid",
+            Self::RefundUnknown => "ordering.refund_unknown",
+            Self::RefundDiffers => "ordering.refund_differs",
+            Self::MoveNotAllowed => "ordering.move_not_allowed",
+        }
+    }
+
+    const fn message(self) -> &'static str {
+        match self {
+            Self::OrderUnknown => "There is no such order.",
+            Self::OrderExists => "An order with this identity exists already.",
+            Self::AmountsDiffer => "The lines, the freight and the total do not add up.",
+            Self::StillPlacing => "The order is still being placed; try again in a moment.",
+            Self::AlreadyPaid => "The order is already paid.",
+            Self::OrderEnded => "The order has ended.",
+            Self::PaymentInReview => "The shop is looking into a payment of this order.",
+            Self::DeadlineNotReached => "The payment deadline has not passed.",
+            Self::NotShipped => "The order has not been shipped yet.",
+            Self::NotPaid => "The order is not paid.",
+            Self::RefundUnknown => "No such refund was asked for.",
+            Self::RefundDiffers => "The refund gave back another amount than was asked for.",
+            Self::MoveNotAllowed => "The order cannot do this from where it stands.",
+        }
+    }
+}
+
+impl From<Rejection> for Error {
+    fn from(rejection: Rejection) -> Self {
+        match rejection {
+            Rejection::OrderUnknown => Self::not_found(rejection.code(), rejection.message()),
+            // What may be right a moment later is a conflict, so that a reaction tries again.
+            Rejection::StillPlacing | Rejection::NotShipped | Rejection::NotPaid => {
+                Self::conflict(rejection.code(), rejection.message())
+            }
+            _ => Self::rejected(rejection.code(), rejection.message()),
+        }
+    }
+}
+
+/// The events of `command`, all legal by the table and in order; none when it has already happened.
+///
+/// # Errors
+/// The rule that says no.
+pub fn decide(order: &Order, command: &Command, facts: &Facts) -> Result<Vec<Event>, Rejection> {
+    let events = rule(order, command, facts)?;
+    let legal = events.iter().try_fold(order.axes, |axes, event| {
+        transitions::next(axes, event.step()).map(Some).ok_or(Rejection::MoveNotAllowed)
+    });
+    legal.map(|_| events)
+}
+
+fn rule(order: &Order, command: &Command, facts: &Facts) -> Result<Vec<Event>, Rejection> {
+    let axes = match (order.axes, command) {
+        (None, Command::Place(terms)) => return place(terms),
+        (Some(_), Command::Place(terms)) => {
+            let same = order.terms.as_ref() == Some(terms);
+            return if same { Ok(Vec::new()) } else { Err(Rejection::OrderExists) };
+        }
+        (None, _) => return Err(Rejection::OrderUnknown),
+        (Some(axes), _) => axes,
+    };
+    let one = |event| Ok(vec![event]);
+    match command {
+        Command::Place(_) => Err(Rejection::OrderExists),
+        Command::Reject(refusal) => match axes.order {
+            OrderAxis::Rejected => Ok(Vec::new()),
+            _ => one(Event::OrderRejected(refusal.clone())),
+        },
+        Command::AwaitPayment(payment_id) => match axes.order {
+            OrderAxis::Placed => {
+                one(Event::OrderAwaitingPayment(OrderAwaitingPayment { payment_id: *payment_id }))
+            }
+            OrderAxis::Rejected => Err(Rejection::OrderEnded),
+            _ => Ok(Vec::new()),
+        },
+        Command::RequestCancellation(reason) => request_cancellation(order, *reason, facts),
+        Command::Cancel => match (axes.order, order.cancellation) {
+            (OrderAxis::Cancelled, _) => Ok(Vec::new()),
+            (OrderAxis::Confirmed | OrderAxis::Completed, _) => Err(Rejection::AlreadyPaid),
+            (OrderAxis::AwaitingPayment, Some(reason)) => {
+                one(Event::OrderCancelled(OrderCancelled { reason }))
+            }
+            _ => Err(Rejection::MoveNotAllowed),
+        },
+        Command::RecordCapture { attempt_id, amount, late } => {
+            record_capture(order, *attempt_id, *amount, *late, facts)
+        }
+        Command::RecordRefund { refund_id, amount } => record_refund(order, *refund_id, *amount),
+        Command::OpenFulfilment(shipment_id) => match (axes.order, order.shipment_id) {
+            (_, Some(_)) => Ok(Vec::new()),
+            (OrderAxis::Confirmed, None) => {
+                one(Event::FulfilmentOpened(FulfilmentOpened { shipment_id: *shipment_id }))
+            }
+            _ => Err(Rejection::NotPaid),
+        },
+        Command::RecordShipment(shipped) => match (axes.order, axes.fulfilment) {
+            (OrderAxis::Confirmed, FulfilmentAxis::None) => one(Event::OrderShipped(shipped.clone())),
+            (OrderAxis::Confirmed | OrderAxis::Completed, _) => Ok(Vec::new()),
+            _ => Err(Rejection::NotPaid),
+        },
+        Command::RecordDelivery(shipment_id) => match axes.fulfilment {
+            FulfilmentAxis::None | FulfilmentAxis::PartShipped => Err(Rejection::NotShipped),
+            FulfilmentAxis::Shipped => {
+                one(Event::OrderDelivered(OrderDelivered { shipment_id: *shipment_id }))
+            }
+            FulfilmentAxis::Delivered | FulfilmentAxis::Received => Ok(Vec::new()),
+        },
+        Command::ConfirmReceipt => confirm_receipt(axes.order, axes.fulfilment),
+    }
+}
+
+fn place(terms: &OrderPlaced) -> Result<Vec<Event>, Rejection> {
+    let lines_add_up = !terms.lines.is_empty()
+        && terms
+            .lines
+            .iter()
+            .all(|line| line.unit_price.times(line.quantity.get()).ok() == Some(line.amount));
+    let subtotal = Money::sum(terms.total.currency, terms.lines.iter().map(|line| line.amount)).ok();
+    let total = terms.subtotal.plus(terms.freight).ok();
+    let not_negative = terms.freight.minor >= 0 && terms.lines.iter().all(|line| line.unit_price.minor >= 0);
+    if lines_add_up && not_negative && subtotal == Some(terms.subtotal) && total == Some(terms.total) {
+        Ok(vec![Event::OrderPlaced(Box::new(terms.clone()))])
+    } else {
+        Err(Rejection::AmountsDiffer)
+    }
+}
+
+fn request_cancellation(order: &Order, reason: CancelReason, facts: &Facts) -> Result<Vec<Event>, Rejection> {
+    let (Some(axes), Some(terms)) = (order.axes, order.terms.as_ref()) else {
+        return Err(Rejection::OrderUnknown);
+    };
+    match axes.order {
+        OrderAxis::Placed => Err(Rejection::StillPlacing),
+        OrderAxis::Confirmed | OrderAxis::Completed => Err(Rejection::AlreadyPaid),
+        OrderAxis::Cancelled => Ok(Vec::new()),
+        OrderAxis::Rejected => Err(Rejection::OrderEnded),
+        OrderAxis::AwaitingPayment if order.cancellation.is_some() => Ok(Vec::new()),
+        OrderAxis::AwaitingPayment if axes.payment == PaymentAxis::Quarantined => {
+            Err(Rejection::PaymentInReview)
+        }
+        OrderAxis::AwaitingPayment
+            if reason == CancelReason::Expired && facts.now < terms.payment_deadline =>
+        {
+            Err(Rejection::DeadlineNotReached)
+        }
+        OrderAxis::AwaitingPayment => {
+            Ok(vec![Event::CancellationRequested(CancellationRequested { reason })])
+        }
+    }
+}
+
+fn record_capture(
+    order: &Order,
+    attempt_id: AttemptId,
+    amount: Money,
+    late: bool,
+    facts: &Facts,
+) -> Result<Vec<Event>, Rejection> {
+    let (Some(axes), Some(terms)) = (order.axes, order.terms.as_ref()) else {
+        return Err(Rejection::OrderUnknown);
+    };
+    if order.knows_attempt(attempt_id) {
+        return Ok(Vec::new());
+    }
+    let money = MoneyReceived { attempt_id, amount };
+    let refund_id = super::identity::refund_of(facts.order_id, attempt_id);
+    let surplus = SurplusReceived { attempt_id, amount, refund_id };
+    let event = match axes.order {
+        OrderAxis::Placed => return Err(Rejection::StillPlacing),
+        OrderAxis::Rejected | OrderAxis::Cancelled => Event::LatePaymentReceived(surplus),
+        OrderAxis::Confirmed | OrderAxis::Completed => Event::OverpaymentReceived(surplus),
+        OrderAxis::AwaitingPayment if axes.payment != PaymentAxis::Pending || late => {
+            Event::LatePaymentReceived(surplus)
+        }
+        OrderAxis::AwaitingPayment if amount == terms.total => Event::OrderPaid(money),
+        OrderAxis::AwaitingPayment => Event::PaymentQuarantined(money),
+    };
+    Ok(vec![event])
+}
+
+fn record_refund(order: &Order, refund_id: RefundId, amount: Money) -> Result<Vec<Event>, Rejection> {
+    let surplus = order.surplus.get(&refund_id).ok_or(Rejection::RefundUnknown)?;
+    if surplus.amount != amount {
+        return Err(Rejection::RefundDiffers);
+    }
+    if surplus.refunded {
+        return Ok(Vec::new());
+    }
+    let refund = SurplusRefunded { refund_id, amount, outstanding: order.outstanding_surpluses(refund_id) };
+    let overpaid = order.axes.is_some_and(|axes| axes.payment == PaymentAxis::Overpaid);
+    Ok(vec![if overpaid { Event::OverpaymentRefunded(refund) } else { Event::LatePaymentRefunded(refund) }])
+}
+
+fn confirm_receipt(order: OrderAxis, fulfilment: FulfilmentAxis) -> Result<Vec<Event>, Rejection> {
+    match (order, fulfilment) {
+        (OrderAxis::Completed, _) => Ok(Vec::new()),
+        (OrderAxis::Confirmed, FulfilmentAxis::Shipped | FulfilmentAxis::Delivered) => {
+            Ok(vec![Event::ReceiptConfirmed(Happened {}), Event::OrderCompleted(Happened {})])
+        }
+        (OrderAxis::Rejected | OrderAxis::Cancelled, _) => Err(Rejection::OrderEnded),
+        _ => Err(Rejection::NotShipped),
+    }
+}

@@ -1,0 +1,265 @@
+//! What can happen to an order. No personal data: the address is an id, the buyer an account id.
+
+use merx_contracts::ids::{
+    AccountId, AddressId, AttemptId, CartId, PaymentId, ProductId, RefundId, ShipmentId, Sku,
+};
+use merx_kernel::{Money, Quantity, Timestamp};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::transitions::Step;
+
+/// One text in the languages the product speaks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct LocalText {
+    /// Chinese.
+    pub zh: String,
+    /// English.
+    pub en: String,
+}
+
+/// One line as it was agreed; later changes of the catalogue do not reach it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct OrderLine {
+    /// What.
+    pub sku: Sku,
+    /// The product it belongs to.
+    pub product_id: ProductId,
+    /// The product's title.
+    pub title: LocalText,
+    /// The chosen options in words.
+    pub options: LocalText,
+    /// The price of one.
+    pub unit_price: Money,
+    /// How many.
+    pub quantity: Quantity,
+    /// `unit_price` times `quantity`.
+    pub amount: Money,
+}
+
+/// The terms buyer and shop agreed on when the order was placed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderPlaced {
+    /// The buyer.
+    pub account_id: AccountId,
+    /// The cart it came from.
+    pub cart_id: CartId,
+    /// Where it goes.
+    pub address_id: AddressId,
+    /// How it goes.
+    pub shipping_method: String,
+    /// What, one entry per SKU.
+    pub lines: Vec<OrderLine>,
+    /// The sum of the lines.
+    pub subtotal: Money,
+    /// What sending costs.
+    pub freight: Money,
+    /// `subtotal` plus `freight`.
+    pub total: Money,
+    /// The quote the buyer accepted.
+    pub quote_id: String,
+    /// When it was placed.
+    pub placed_at: Timestamp,
+    /// Until when it may be paid.
+    pub payment_deadline: Timestamp,
+}
+
+/// It could not be arranged.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderRejected {
+    /// The refusal's stable code.
+    pub code: String,
+    /// The refusal in a sentence, as the buyer was told.
+    pub message: String,
+}
+
+/// Stock is held and the payment is open.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderAwaitingPayment {
+    /// The payment.
+    pub payment_id: PaymentId,
+}
+
+/// Why an unpaid order ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CancelReason {
+    /// The buyer asked.
+    Buyer,
+    /// The deadline passed.
+    Expired,
+}
+
+impl CancelReason {
+    /// The stored and public name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Buyer => "buyer",
+            Self::Expired => "expired",
+        }
+    }
+    /// Reads [`Self::name`].
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::Buyer, Self::Expired].into_iter().find(|reason| reason.name() == name)
+    }
+}
+
+/// Somebody wants it ended; the payment decides.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CancellationRequested {
+    /// Why.
+    pub reason: CancelReason,
+}
+
+/// It ended unpaid; the payment is closed and the stock free.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderCancelled {
+    /// Why.
+    pub reason: CancelReason,
+}
+
+/// Money came from one payment attempt.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MoneyReceived {
+    /// The attempt that brought it.
+    pub attempt_id: AttemptId,
+    /// How much.
+    pub amount: Money,
+}
+
+/// Money came that is not owed; it goes back under `refund_id`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SurplusReceived {
+    /// The attempt that brought it.
+    pub attempt_id: AttemptId,
+    /// How much.
+    pub amount: Money,
+    /// The refund's identity, derived from order and attempt.
+    pub refund_id: RefundId,
+}
+
+/// Surplus money went back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SurplusRefunded {
+    /// The refund.
+    pub refund_id: RefundId,
+    /// How much.
+    pub amount: Money,
+    /// How many other surpluses of this order are still to go back.
+    pub outstanding: u32,
+}
+
+/// The warehouse knows of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FulfilmentOpened {
+    /// The shipment.
+    pub shipment_id: ShipmentId,
+}
+
+/// The goods left the warehouse.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderShipped {
+    /// The shipment.
+    pub shipment_id: ShipmentId,
+    /// Who carries it.
+    pub carrier: String,
+    /// The carrier's number.
+    pub tracking_number: String,
+}
+
+/// The carrier handed the goods over.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderDelivered {
+    /// The shipment.
+    pub shipment_id: ShipmentId,
+}
+
+/// An event without content of its own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Happened {}
+
+/// Something that has happened to an order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum Event {
+    /// See [`OrderPlaced`].
+    OrderPlaced(Box<OrderPlaced>),
+    /// See [`OrderRejected`].
+    OrderRejected(OrderRejected),
+    /// See [`OrderAwaitingPayment`].
+    OrderAwaitingPayment(OrderAwaitingPayment),
+    /// See [`CancellationRequested`].
+    CancellationRequested(CancellationRequested),
+    /// See [`OrderCancelled`].
+    OrderCancelled(OrderCancelled),
+    /// The total came in time.
+    OrderPaid(MoneyReceived),
+    /// An amount came that is not the total; a person must look.
+    PaymentQuarantined(MoneyReceived),
+    /// Money came after the order had ended, or after its payment was closed.
+    LatePaymentReceived(SurplusReceived),
+    /// It went back.
+    LatePaymentRefunded(SurplusRefunded),
+    /// A paid order was paid again.
+    OverpaymentReceived(SurplusReceived),
+    /// The surplus went back.
+    OverpaymentRefunded(SurplusRefunded),
+    /// See [`FulfilmentOpened`].
+    FulfilmentOpened(FulfilmentOpened),
+    /// See [`OrderShipped`].
+    OrderShipped(OrderShipped),
+    /// See [`OrderDelivered`].
+    OrderDelivered(OrderDelivered),
+    /// The buyer says the goods arrived.
+    ReceiptConfirmed(Happened),
+    /// Nothing is owed by anybody.
+    OrderCompleted(Happened),
+}
+
+impl Event {
+    /// The name it is stored under, never changed.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::OrderPlaced(_) => "OrderPlaced",
+            Self::OrderRejected(_) => "OrderRejected",
+            Self::OrderAwaitingPayment(_) => "OrderAwaitingPayment",
+            Self::CancellationRequested(_) => "CancellationRequested",
+            Self::OrderCancelled(_) => "OrderCancelled",
+            Self::OrderPaid(_) => "OrderPaid",
+            Self::PaymentQuarantined(_) => "PaymentQuarantined",
+            Self::LatePaymentReceived(_) => "LatePaymentReceived",
+            Self::LatePaymentRefunded(_) => "LatePaymentRefunded",
+            Self::OverpaymentReceived(_) => "OverpaymentReceived",
+            Self::OverpaymentRefunded(_) => "OverpaymentRefunded",
+            Self::FulfilmentOpened(_) => "FulfilmentOpened",
+            Self::OrderShipped(_) => "OrderShipped",
+            Self::OrderDelivered(_) => "OrderDelivered",
+            Self::ReceiptConfirmed(_) => "ReceiptConfirmed",
+            Self::OrderCompleted(_) => "OrderCompleted",
+        }
+    }
+
+    /// What it does to the axes.
+    pub const fn step(&self) -> Step {
+        match self {
+            Self::OrderPlaced(_) => Step::Place,
+            Self::OrderRejected(_) => Step::Reject,
+            Self::OrderAwaitingPayment(_) => Step::AwaitPayment,
+            Self::CancellationRequested(_) => Step::RequestCancellation,
+            Self::OrderCancelled(_) => Step::Cancel,
+            Self::OrderPaid(_) => Step::Pay,
+            Self::PaymentQuarantined(_) => Step::Quarantine,
+            Self::LatePaymentReceived(_) => Step::ReceiveLate,
+            Self::LatePaymentRefunded(SurplusRefunded { outstanding: 0, .. }) => Step::RefundLateLast,
+            Self::LatePaymentRefunded(_) => Step::RefundLateSome,
+            Self::OverpaymentReceived(_) => Step::ReceiveOverpayment,
+            Self::OverpaymentRefunded(SurplusRefunded { outstanding: 0, .. }) => Step::RefundOverpaymentLast,
+            Self::OverpaymentRefunded(_) => Step::RefundOverpaymentSome,
+            Self::FulfilmentOpened(_) => Step::OpenFulfilment,
+            Self::OrderShipped(_) => Step::Ship,
+            Self::OrderDelivered(_) => Step::Deliver,
+            Self::ReceiptConfirmed(_) => Step::ConfirmReceipt,
+            Self::OrderCompleted(_) => Step::Complete,
+        }
+    }
+}

@@ -1,0 +1,275 @@
+//! The table: which step moves which axis from where to where. `docs/order-states.md` is written from it.
+
+use super::axes::{Axes, Axis, FulfilmentAxis as F, OrderAxis as O, PaymentAxis as P};
+
+/// What an event does to the axes. One event name can be two steps when its content decides the move.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Step {
+    /// `OrderPlaced`.
+    Place,
+    /// `OrderRejected`.
+    Reject,
+    /// `OrderAwaitingPayment`.
+    AwaitPayment,
+    /// `CancellationRequested`.
+    RequestCancellation,
+    /// `OrderCancelled`.
+    Cancel,
+    /// `OrderPaid`.
+    Pay,
+    /// `PaymentQuarantined`.
+    Quarantine,
+    /// `LatePaymentReceived`.
+    ReceiveLate,
+    /// `LatePaymentRefunded` while other late money is still to go back.
+    RefundLateSome,
+    /// `LatePaymentRefunded`, the last.
+    RefundLateLast,
+    /// `OverpaymentReceived`.
+    ReceiveOverpayment,
+    /// `OverpaymentRefunded` while another surplus is still to go back.
+    RefundOverpaymentSome,
+    /// `OverpaymentRefunded`, the last.
+    RefundOverpaymentLast,
+    /// `FulfilmentOpened`.
+    OpenFulfilment,
+    /// `OrderShipped`.
+    Ship,
+    /// `OrderDelivered`.
+    Deliver,
+    /// `ReceiptConfirmed`.
+    ConfirmReceipt,
+    /// `OrderCompleted`.
+    Complete,
+}
+
+/// From which values of one axis a step may be taken, and where it leads; `None` leaves the axis as it is.
+#[derive(Clone, Copy, Debug)]
+pub struct Move<A: 'static> {
+    /// The values it may be taken from.
+    pub from: &'static [A],
+    /// The value afterwards.
+    pub to: Option<A>,
+}
+
+const fn keep<A>(from: &'static [A]) -> Move<A> {
+    Move { from, to: None }
+}
+const fn go<A>(from: &'static [A], to: A) -> Move<A> {
+    Move { from, to: Some(to) }
+}
+
+/// One row of the table: the step is legal when every axis stands in its `from`.
+#[derive(Clone, Copy, Debug)]
+pub struct Transition {
+    /// The step.
+    pub step: Step,
+    /// How the table names it: the event, and the case where one event has two.
+    pub title: &'static str,
+    /// The agreement.
+    pub order: Move<O>,
+    /// The money.
+    pub payment: Move<P>,
+    /// The goods.
+    pub fulfilment: Move<F>,
+}
+
+const fn row(
+    step: Step,
+    title: &'static str,
+    order: Move<O>,
+    payment: Move<P>,
+    fulfilment: Move<F>,
+) -> Transition {
+    Transition { step, title, order, payment, fulfilment }
+}
+
+const UNSENT: Move<F> = keep(&[F::None]);
+const HELD: Move<P> = keep(&[P::Captured, P::Overpaid]);
+const ENDED_OR_ENDING: Move<O> = keep(&[O::Rejected, O::AwaitingPayment, O::Cancelled]);
+const SOLD: Move<O> = keep(&[O::Confirmed, O::Completed]);
+const ANYWHERE: Move<F> = keep(F::ALL);
+
+/// Every move after `OrderPlaced`, which alone makes an order ([`Axes::INITIAL`]). The after-sale axis has no
+/// move yet and stays `none`.
+pub const TRANSITIONS: &[Transition] = &[
+    row(Step::Reject, "OrderRejected", go(&[O::Placed], O::Rejected), keep(&[P::None]), UNSENT),
+    row(
+        Step::AwaitPayment,
+        "OrderAwaitingPayment",
+        go(&[O::Placed], O::AwaitingPayment),
+        go(&[P::None], P::Pending),
+        UNSENT,
+    ),
+    row(
+        Step::RequestCancellation,
+        "CancellationRequested",
+        keep(&[O::AwaitingPayment]),
+        keep(&[P::Pending, P::Late, P::Refunded]),
+        UNSENT,
+    ),
+    row(
+        Step::Cancel,
+        "OrderCancelled",
+        go(&[O::AwaitingPayment], O::Cancelled),
+        go(&[P::Pending], P::None),
+        UNSENT,
+    ),
+    row(
+        Step::Cancel,
+        "OrderCancelled (late money came meanwhile)",
+        go(&[O::AwaitingPayment], O::Cancelled),
+        keep(&[P::Late, P::Refunded]),
+        UNSENT,
+    ),
+    row(
+        Step::Pay,
+        "OrderPaid",
+        go(&[O::AwaitingPayment], O::Confirmed),
+        go(&[P::Pending], P::Captured),
+        UNSENT,
+    ),
+    row(
+        Step::Quarantine,
+        "PaymentQuarantined",
+        keep(&[O::AwaitingPayment]),
+        go(&[P::Pending], P::Quarantined),
+        UNSENT,
+    ),
+    row(
+        Step::ReceiveLate,
+        "LatePaymentReceived",
+        ENDED_OR_ENDING,
+        go(&[P::None, P::Pending, P::Late, P::Refunded], P::Late),
+        UNSENT,
+    ),
+    row(
+        Step::RefundLateSome,
+        "LatePaymentRefunded (more to go back)",
+        ENDED_OR_ENDING,
+        keep(&[P::Late]),
+        UNSENT,
+    ),
+    row(
+        Step::RefundLateLast,
+        "LatePaymentRefunded (the last)",
+        ENDED_OR_ENDING,
+        go(&[P::Late], P::Refunded),
+        UNSENT,
+    ),
+    row(
+        Step::ReceiveOverpayment,
+        "OverpaymentReceived",
+        SOLD,
+        go(&[P::Captured, P::Overpaid], P::Overpaid),
+        ANYWHERE,
+    ),
+    row(
+        Step::RefundOverpaymentSome,
+        "OverpaymentRefunded (more to go back)",
+        SOLD,
+        keep(&[P::Overpaid]),
+        ANYWHERE,
+    ),
+    row(
+        Step::RefundOverpaymentLast,
+        "OverpaymentRefunded (the last)",
+        SOLD,
+        go(&[P::Overpaid], P::Captured),
+        ANYWHERE,
+    ),
+    row(Step::OpenFulfilment, "FulfilmentOpened", keep(&[O::Confirmed]), HELD, UNSENT),
+    row(Step::Ship, "OrderShipped", keep(&[O::Confirmed]), HELD, go(&[F::None], F::Shipped)),
+    row(Step::Deliver, "OrderDelivered", keep(&[O::Confirmed]), HELD, go(&[F::Shipped], F::Delivered)),
+    row(
+        Step::ConfirmReceipt,
+        "ReceiptConfirmed",
+        keep(&[O::Confirmed]),
+        HELD,
+        go(&[F::Shipped, F::Delivered], F::Received),
+    ),
+    row(Step::Complete, "OrderCompleted", go(&[O::Confirmed], O::Completed), HELD, keep(&[F::Received])),
+];
+
+/// The axes after `step`, or `None` when the table has no row for it from here. `current` is `None` before
+/// the order exists.
+pub fn next(current: Option<Axes>, step: Step) -> Option<Axes> {
+    let Some(axes) = current else {
+        return (step == Step::Place).then_some(Axes::INITIAL);
+    };
+    let row = TRANSITIONS.iter().find(|row| {
+        row.step == step
+            && row.order.from.contains(&axes.order)
+            && row.payment.from.contains(&axes.payment)
+            && row.fulfilment.from.contains(&axes.fulfilment)
+    })?;
+    Some(Axes {
+        order: row.order.to.unwrap_or(axes.order),
+        payment: row.payment.to.unwrap_or(axes.payment),
+        fulfilment: row.fulfilment.to.unwrap_or(axes.fulfilment),
+        after_sale: axes.after_sale,
+    })
+}
+
+/// The page `docs/order-states.md`.
+pub fn markdown() -> String {
+    let mut out = String::from(concat!(
+        "# The states of an order\n\n",
+        "Written from `crates/ordering/src/domain/transitions.rs`; do not edit. To write it again after a change:\n",
+        "`MERX_REGENERATE=1 cargo test -p merx-ordering --test it order_states`.\n\n",
+        "An order has four independent axes, each derived from its events. A step is legal only when every axis\n",
+        "stands in its column; what is not in the table is refused. `a → b` moves the axis, a value alone leaves\n",
+        "it where it is. `OrderPlaced` makes the order: placed, payment none, fulfilment none, after-sale none.\n",
+        "The after-sale axis has no move yet.\n\n",
+        "| event | order | payment | fulfilment |\n|---|---|---|---|\n",
+    ));
+    for row in TRANSITIONS {
+        let cells = [cell(&row.order), cell(&row.payment), cell(&row.fulfilment)];
+        out.push_str(&format!("| {} | {} |\n", row.title, cells.join(" | ")));
+    }
+    out.push_str("\n## The values\n\n");
+    out.push_str(&values::<O>());
+    out.push_str(&values::<P>());
+    out.push_str(&values::<F>());
+    out.push_str(&values::<super::axes::AfterSaleAxis>());
+    out.push_str(
+        "\n## What the buyer is told\n\n| order | payment | fulfilment | status |\n|---|---|---|---|\n",
+    );
+    for axes in reachable() {
+        let status = serde_json::to_value(axes.buyer_status()).unwrap_or_default();
+        let status = status.as_str().unwrap_or_default().to_owned();
+        let (order, payment, goods) = (axes.order.name(), axes.payment.name(), axes.fulfilment.name());
+        out.push_str(&format!("| {order} | {payment} | {goods} | `{status}` |\n"));
+    }
+    out
+}
+
+/// Every combination of axes that some sequence of steps leads to, sorted.
+pub fn reachable() -> Vec<Axes> {
+    let mut seen = std::collections::BTreeSet::from([Axes::INITIAL]);
+    let mut open = vec![Axes::INITIAL];
+    while let Some(axes) = open.pop() {
+        for row in TRANSITIONS {
+            if let Some(after) = next(Some(axes), row.step)
+                && seen.insert(after)
+            {
+                open.push(after);
+            }
+        }
+    }
+    seen.into_iter().collect()
+}
+
+fn cell<A: Axis>(step: &Move<A>) -> String {
+    let from = if step.from.len() == A::ALL.len() {
+        "any".to_owned()
+    } else {
+        step.from.iter().map(|axis| axis.name()).collect::<Vec<_>>().join(", ")
+    };
+    step.to.map_or(from.clone(), |to| format!("{from} → **{}**", to.name()))
+}
+
+fn values<A: Axis>() -> String {
+    let names: Vec<String> = A::ALL.iter().map(|axis| format!("`{}`", axis.name())).collect();
+    format!("- {}: {}\n", A::TITLE, names.join(", "))
+}

@@ -1,0 +1,69 @@
+//! `POST /v1/checkouts/{cart}/orders`
+
+use axum::{
+    extract::State,
+    response::{IntoResponse, Response},
+};
+use http::StatusCode;
+use merx_contracts::ids::{AddressId, CartId};
+use merx_http::{Answer, Caller, IdempotencyKey, Json, Path, respond};
+use merx_platform::saga::Progress;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::{Api, quote::Method, repeat::locate};
+use crate::{
+    commands::place_order::{PlaceOrderCommand, Placed, arranged, place_order},
+    queries::checkout_quote::QuoteWanted,
+};
+
+/// What the buyer accepts.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PlaceBody {
+    /// Where it goes.
+    address_id: AddressId,
+    /// How it goes: one of the quote's freight options.
+    shipping_method: Method,
+    /// The quote.
+    quote_id: merx_kernel::BoundedText<64, 64>,
+}
+
+pub(super) async fn place(
+    State(api): State<Api>,
+    Caller(caller): Caller,
+    key: IdempotencyKey,
+    Path(cart_id): Path<CartId>,
+    Json(body): Json<PlaceBody>,
+) -> Answer<Response> {
+    if let Some(response) = api.earlier(&key).await? {
+        return Ok(response);
+    }
+    let command = PlaceOrderCommand {
+        wanted: QuoteWanted {
+            account_id: caller.account,
+            cart_id,
+            address_id: body.address_id,
+            shipping_method: Some(body.shipping_method.into_string()),
+        },
+        quote_id: body.quote_id.into_string(),
+    };
+    let (order_id, saga) = match place_order(&api.ordering, key, &command).await {
+        Ok(Placed::Begun { order_id, saga }) => (order_id, saga),
+        Ok(Placed::Repeated(begun)) => return api.placed_before(&key, begun).await,
+        // The same request, faster by a little, may have emptied the cart while this one was quoted.
+        Err(error) => return api.earlier(&key).await?.ok_or_else(|| error.into()),
+    };
+    let tools = &api.ordering.tools;
+    if let Some(Progress::Ended(_)) = arranged(&api.ordering, &saga).await
+        && let Some(found) = tools.store.idempotency.look(&tools.db, key.scope).await?
+        && let Some(saved) = found.response
+    {
+        let mut response = respond(saved);
+        locate(&mut response, order_id);
+        return Ok(response);
+    }
+    let mut response = (StatusCode::ACCEPTED, Json(api.view(order_id).await?)).into_response();
+    locate(&mut response, order_id);
+    Ok(response)
+}

@@ -1,0 +1,91 @@
+//! Ordering: the agreement between buyer and shop, from the quote to the receipt.
+//!
+//! [`domain`] holds the rules, pure and synchronous; everything else carries them out. An order is event-sourced;
+//! its row and lines are an inline projection of its events. The README of the crate gives purpose, invariants,
+//! tables and facts on one screen.
+
+pub mod asks;
+pub mod commands;
+pub mod context;
+pub mod domain;
+mod http;
+pub mod projections;
+pub mod queries;
+pub mod reactions;
+pub mod sagas;
+pub mod store;
+pub mod view;
+
+use std::sync::Arc;
+
+use merx_http::{ContextModule, Limits, Route};
+use merx_kernel::Result;
+use merx_platform::{Deps, Module, Store};
+
+pub use crate::{
+    asks::Asks,
+    context::{Ordering, Settings, Tools},
+};
+
+/// Ordering with its sagas, over what it is given.
+///
+/// # Errors
+/// `Internal` when a context it asks is not wired: accounts, cart, catalogue, inventory, payment, shipping.
+pub fn ordering(deps: &Deps, settings: Settings) -> Result<Ordering> {
+    let asks = Asks {
+        accounts: deps.peer("accounts")?,
+        cart: deps.peer("cart")?,
+        catalogue: deps.peer("catalogue")?,
+        inventory: deps.peer("inventory")?,
+        payment: deps.peer("payment")?,
+        shipping: deps.peer("shipping")?,
+    };
+    let tools = Tools {
+        db: deps.db.clone(),
+        store: Store::new(store::CONTEXT),
+        clock: deps.clock.clone(),
+        ids: deps.ids.clone(),
+        asks: asks.named(),
+        metrics: deps.metrics.clone(),
+        settings,
+    };
+    let engine = deps.saga_engine(
+        &tools.store,
+        vec![
+            Arc::new(sagas::place_order::PlaceOrder(tools.clone())),
+            Arc::new(sagas::fulfil_order::FulfilOrder(tools.clone())),
+            Arc::new(sagas::close_order::CloseOrder(tools.clone())),
+            Arc::new(sagas::refund_late::RefundLate(tools.clone())),
+        ],
+    );
+    Ok(Ordering { tools, engine })
+}
+
+/// What ordering brings to the server.
+///
+/// # Errors
+/// As [`ordering`].
+pub fn module(deps: &Deps, settings: Settings, limits: &Limits) -> Result<ContextModule> {
+    let ordering = ordering(deps, settings)?;
+    Ok(ContextModule { module: inner(&ordering), routes: routes(ordering, limits) })
+}
+
+/// Storage, reactions, timers and sagas, without the routes.
+pub fn inner(ordering: &Ordering) -> Module {
+    let mut module = Module::new(ordering.tools.store.clone(), store::migrations());
+    module.subscriptions = vec![
+        reactions::payment_captured::subscription(ordering.clone()),
+        reactions::payment_refunded::subscription(ordering.clone()),
+        reactions::shipment_shipped::subscription(ordering.clone()),
+        reactions::shipment_delivered::subscription(ordering.clone()),
+    ];
+    module.timers = vec![reactions::order_deadline::handler(ordering.clone())];
+    module.sagas = Some(ordering.engine.clone());
+    module.projections = vec![projections::orders::projection()];
+    module
+}
+
+/// The public routes.
+pub fn routes(ordering: Ordering, limits: &Limits) -> Vec<Route> {
+    self::http::routes(ordering, limits)
+}

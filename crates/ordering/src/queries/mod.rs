@@ -1,0 +1,5 @@
+//! The read side.
+
+pub mod checkout_quote;
+pub mod orders;
+pub mod timeline;

@@ -1,0 +1,168 @@
+//! `place-order`: stock is set aside, then the payment is opened; the order awaits payment, or is rejected with
+//! everything undone.
+
+use merx_contracts::{
+    common::v1::SkuQuantity,
+    events::ordering as facts,
+    ids::{AccountId, OrderId, SagaId},
+    inventory::v1 as inventory,
+    payment::v1 as payment,
+};
+use merx_kernel::{Error, Money, Result, Timestamp};
+use merx_platform::{
+    rpc::ask,
+    saga::{End, NewSaga, Saga, SagaRun, Step, StepOutcome, derived_id},
+    store::{Saved, TimerId},
+};
+use serde::{Deserialize, Serialize};
+
+use super::unless_refused;
+use crate::{
+    context::Tools,
+    domain::{Command, OrderPlaced, OrderRejected},
+    reactions::order_deadline,
+    store,
+    view::OrderView,
+};
+
+/// What the steps need to know.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Data {
+    /// The order; the reservation and the payment have its bits.
+    pub order_id: OrderId,
+    /// Its buyer.
+    pub account_id: AccountId,
+    /// What is to be set aside.
+    pub lines: Vec<facts::Line>,
+    /// What is to be paid.
+    pub total: Money,
+    /// Until when.
+    pub deadline: Timestamp,
+    /// The idempotency key that is answered when the saga ends.
+    pub scope: [u8; 32],
+}
+
+/// The saga.
+pub struct PlaceOrder(pub Tools);
+
+impl Saga for PlaceOrder {
+    const NAME: &'static str = "place-order";
+    const VERSION: i64 = 1;
+    type Data = Data;
+    const STEPS: &'static [Step<Self>] = &[
+        Step::<Self>::new("reserve-stock", |saga, run| Box::pin(saga.reserve_stock(&run.data)))
+            .undo(|saga, run| Box::pin(saga.release_stock(&run.data))),
+        Step::new("open-payment", |saga, run| Box::pin(saga.open_payment(&run.data))),
+    ];
+
+    async fn finish(&self, run: &SagaRun<Data>, end: &End) -> Result<()> {
+        match end {
+            End::Done => self.await_payment(run).await,
+            End::Refused { code, message, .. } => {
+                self.reject(run, OrderRejected { code: code.clone(), message: message.clone() }).await
+            }
+        }
+    }
+}
+
+impl PlaceOrder {
+    /// The saga of an order that is being placed.
+    ///
+    /// # Errors
+    /// `Internal` when its data cannot be written.
+    pub fn of(order_id: OrderId, terms: &OrderPlaced, scope: [u8; 32]) -> Result<NewSaga> {
+        let lines = lines_of(terms);
+        let (account_id, total, deadline) = (terms.account_id, terms.total, terms.payment_deadline);
+        let data = Data { order_id, account_id, lines, total, deadline, scope };
+        NewSaga::of::<Self>(Self::id(order_id), &data, terms.placed_at)
+    }
+
+    /// The saga's identity.
+    pub fn id(order_id: OrderId) -> SagaId {
+        derived_id(order_id, Self::NAME)
+    }
+
+    async fn reserve_stock(&self, data: &Data) -> Result<StepOutcome> {
+        let request = inventory::ReserveRequest {
+            reservation_id: data.order_id.cast::<merx_contracts::ids::ReservationKind>().to_string(),
+            lines: data.lines.iter().map(|line| SkuQuantity::new(&line.sku, line.quantity)).collect(),
+        };
+        let answer = ask(self.0.asks.inventory().reserve(request).await);
+        unless_refused(answer, &["inventory.sold_out", "inventory.reservation_released"])
+    }
+
+    async fn release_stock(&self, data: &Data) -> Result<StepOutcome> {
+        let reservation_id = data.order_id.cast::<merx_contracts::ids::ReservationKind>().to_string();
+        ask(self.0.asks.inventory().release(inventory::ReleaseRequest { reservation_id }).await)?;
+        Ok(StepOutcome::Done)
+    }
+
+    async fn open_payment(&self, data: &Data) -> Result<StepOutcome> {
+        let request = payment::OpenRequest {
+            payment_id: data.order_id.cast::<merx_contracts::ids::PaymentKind>().to_string(),
+            order_id: data.order_id.to_string(),
+            account_id: data.account_id.to_string(),
+            amount: Some(data.total.into()),
+            deadline: data.deadline.as_millis(),
+            subject: format!("Merx {}", data.order_id),
+        };
+        unless_refused(ask(self.0.asks.payments().open(request).await), &["payment.closed"])
+    }
+
+    async fn await_payment(&self, run: &SagaRun<Data>) -> Result<()> {
+        let (store, saga_id, data) = (self.0.store.clone(), run.id, run.data.clone());
+        let cause = self.0.cause(data.order_id);
+        self.0
+            .db
+            .write("ordering.await_payment", move |tx| {
+                if !store.sagas.end(tx, saga_id, cause.facts.now)? {
+                    return Ok(());
+                }
+                let order_id = data.order_id;
+                let loaded = store::load(&store, tx, order_id)?;
+                let command = Command::AwaitPayment(order_id.cast());
+                let changed = store::change(&store, tx, loaded, &command, &cause)?;
+                if changed.events.is_empty() {
+                    return Ok(());
+                }
+                store.timers.schedule(tx, TimerId::of(order_deadline::KIND, order_id), data.deadline)?;
+                let terms = changed.terms()?;
+                let fact = facts::OrderAwaitingPayment {
+                    order_id,
+                    account_id: terms.account_id,
+                    cart_id: terms.cart_id,
+                    lines: data.lines.clone(),
+                };
+                cause.publish(&store, tx, &fact)?;
+                let view = OrderView::awaiting_payment(order_id, &changed.order)
+                    .ok_or_else(|| Error::internal("the order does not await payment"))?;
+                let Saved { status, body } = merx_http::answer(http::StatusCode::CREATED, &view)?;
+                store.idempotency.complete(tx, data.scope, status, &body)
+            })
+            .await
+    }
+
+    async fn reject(&self, run: &SagaRun<Data>, refusal: OrderRejected) -> Result<()> {
+        let (store, saga_id, data) = (self.0.store.clone(), run.id, run.data.clone());
+        let cause = self.0.cause(data.order_id);
+        let answer = merx_http::refusal(Error::rejected(refusal.code.clone(), refusal.message.clone()))?;
+        tracing::info!(order_id = %data.order_id, code = refusal.code, "order rejected");
+        let command = Command::Reject(refusal);
+        self.0
+            .db
+            .write("ordering.reject", move |tx| {
+                if !store.sagas.end(tx, saga_id, cause.facts.now)? {
+                    return Ok(());
+                }
+                let loaded = store::load(&store, tx, data.order_id)?;
+                store::change(&store, tx, loaded, &command, &cause)?;
+                store.idempotency.complete(tx, data.scope, answer.status, &answer.body)
+            })
+            .await
+    }
+}
+
+/// The lines as the other contexts know them.
+pub(crate) fn lines_of(terms: &OrderPlaced) -> Vec<facts::Line> {
+    terms.lines.iter().map(|line| facts::Line { sku: line.sku.clone(), quantity: line.quantity }).collect()
+}

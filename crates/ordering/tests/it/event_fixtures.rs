@@ -1,0 +1,83 @@
+//! Every shape of event ever written stays readable. A file in `fixtures/events` is `<Name>.v<schema>.json`; it is
+//! never changed once released, only followed by one of a higher schema.
+
+use std::{collections::BTreeMap, fs, path::PathBuf};
+
+use merx_kernel::Id;
+use merx_ordering::domain::{CancelReason, Event, codec, event};
+
+use crate::given::*;
+
+fn folder() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/it/fixtures/events")
+}
+
+/// One of each event as this code writes it.
+fn examples() -> Vec<Event> {
+    let money = event::MoneyReceived { attempt_id: ATTEMPT, amount: total() };
+    let surplus =
+        event::SurplusReceived { attempt_id: ATTEMPT, amount: total(), refund_id: Id::from_bits(0x66) };
+    let refund = event::SurplusRefunded { refund_id: Id::from_bits(0x66), amount: total(), outstanding: 0 };
+    vec![
+        Event::OrderPlaced(Box::new(terms())),
+        Event::OrderRejected(sold_out()),
+        Event::OrderAwaitingPayment(event::OrderAwaitingPayment { payment_id: ORDER.cast() }),
+        Event::CancellationRequested(event::CancellationRequested { reason: CancelReason::Buyer }),
+        Event::OrderCancelled(event::OrderCancelled { reason: CancelReason::Expired }),
+        Event::OrderPaid(money.clone()),
+        Event::PaymentQuarantined(money),
+        Event::LatePaymentReceived(surplus.clone()),
+        Event::LatePaymentRefunded(refund.clone()),
+        Event::OverpaymentReceived(surplus),
+        Event::OverpaymentRefunded(refund),
+        Event::FulfilmentOpened(event::FulfilmentOpened { shipment_id: SHIPMENT }),
+        Event::OrderShipped(event::OrderShipped {
+            shipment_id: SHIPMENT,
+            carrier: "SF Express".to_owned(),
+            tracking_number: "SF1234567890".to_owned(),
+        }),
+        Event::OrderDelivered(event::OrderDelivered { shipment_id: SHIPMENT }),
+        Event::ReceiptConfirmed(event::Happened {}),
+        Event::OrderCompleted(event::Happened {}),
+    ]
+}
+
+#[test]
+fn every_event_is_written_as_its_newest_fixture() {
+    for example in examples() {
+        let path = folder().join(format!("{}.v{}.json", example.name(), codec::SCHEMA));
+        let body = codec::encode(&example).unwrap();
+        let value: serde_json::Value = serde_json::from_str(&body).unwrap();
+        if std::env::var_os("MERX_REGENERATE").is_some() && !path.exists() {
+            fs::write(&path, serde_json::to_string_pretty(&value).unwrap() + "\n").unwrap();
+        }
+        let stored = fs::read_to_string(&path)
+            .unwrap_or_else(|_| panic!("{} is missing; make it with MERX_REGENERATE=1", path.display()));
+        let stored_value: serde_json::Value = serde_json::from_str(&stored).unwrap();
+        assert_eq!(stored_value, value, "{} changed its shape: raise the schema instead", example.name());
+        assert_eq!(codec::decode(example.name(), codec::SCHEMA, &stored).unwrap(), example);
+    }
+}
+
+#[test]
+fn every_fixture_is_read() {
+    let mut read = BTreeMap::new();
+    for entry in fs::read_dir(folder()).unwrap() {
+        let path = entry.unwrap().path();
+        let stem = path.file_stem().unwrap().to_str().unwrap().to_owned();
+        let (name, schema) = stem.rsplit_once(".v").unwrap();
+        let event =
+            codec::decode(name, schema.parse().unwrap(), &fs::read_to_string(&path).unwrap()).unwrap();
+        assert_eq!(event.name(), name);
+        read.insert(stem, event);
+    }
+    assert!(read.len() >= examples().len());
+}
+
+#[test]
+fn what_cannot_be_read_says_so() {
+    for (name, schema, body) in [("OrderEaten", 1, "{}"), ("OrderPlaced", 99, "{}"), ("OrderPlaced", 1, "{}")]
+    {
+        assert_eq!(codec::decode(name, schema, body).unwrap_err().kind(), merx_kernel::ErrorKind::Internal);
+    }
+}

@@ -1,0 +1,166 @@
+//! Whatever anybody asks in whatever order, an order stays lawful.
+
+use merx_kernel::{Id, Timestamp};
+use merx_ordering::domain::{
+    AfterSaleAxis, Axes, CancelReason, Command, Event, FulfilmentAxis, Order, OrderAxis, PaymentAxis,
+    Rejection, codec, decide, transitions,
+};
+use proptest::prelude::*;
+
+use crate::given::*;
+
+/// What may stand together, said without looking at the table.
+fn lawful(axes: Axes) -> bool {
+    use {FulfilmentAxis as F, OrderAxis as O, PaymentAxis as P};
+    let together = match axes.order {
+        O::Placed => axes.payment == P::None && axes.fulfilment == F::None,
+        O::Rejected | O::Cancelled => {
+            matches!(axes.payment, P::None | P::Late | P::Refunded) && axes.fulfilment == F::None
+        }
+        O::AwaitingPayment => {
+            matches!(axes.payment, P::Pending | P::Late | P::Refunded | P::Quarantined)
+                && axes.fulfilment == F::None
+        }
+        O::Confirmed => matches!(axes.payment, P::Captured | P::Overpaid),
+        O::Completed => matches!(axes.payment, P::Captured | P::Overpaid) && axes.fulfilment == F::Received,
+    };
+    together && axes.after_sale == AfterSaleAxis::None
+}
+
+fn command() -> impl Strategy<Value = Command> {
+    let attempt = prop_oneof![Just(ATTEMPT), Just(OTHER_ATTEMPT), Just(Id::from_bits(0x99))];
+    let amount = prop_oneof![4 => Just(total()), 1 => Just(cny(1))];
+    prop_oneof![
+        3 => Just(place()),
+        1 => Just(reject()),
+        4 => Just(await_payment()),
+        1 => Just(cancel_by(CancelReason::Buyer)),
+        1 => Just(cancel_by(CancelReason::Expired)),
+        1 => Just(Command::Cancel),
+        3 => (attempt.clone(), amount.clone(), any::<bool>()).prop_map(|(a, m, l)| capture(a, m, l)),
+        2 => (attempt, amount).prop_map(|(a, m)| refunded(a, m)),
+        1 => Just(Command::OpenFulfilment(SHIPMENT)),
+        2 => Just(ship()),
+        1 => Just(Command::RecordDelivery(SHIPMENT)),
+        1 => Just(Command::ConfirmReceipt),
+    ]
+}
+
+/// Runs the commands that are allowed; answers every state on the way and all events.
+fn life(commands: &[Command], now: Timestamp) -> (Vec<Order>, Vec<Event>) {
+    let mut states = vec![Order::default()];
+    let mut log = Vec::new();
+    for command in commands {
+        let order = states.last().unwrap().clone();
+        if let Ok(events) = decide(&order, command, &facts_at(now)) {
+            let next = events.iter().fold(order, Order::evolve);
+            states.push(next);
+            log.extend(events);
+        }
+    }
+    (states, log)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    #[test]
+    fn axes_stay_lawful_and_money_adds_up(commands in prop::collection::vec(command(), 0..40)) {
+        let (states, log) = life(&commands, DEADLINE);
+        for order in &states {
+            prop_assert_eq!(order.illegal_events, 0);
+            let Some(axes) = order.axes else { continue };
+            prop_assert!(lawful(axes), "unlawful {:?}", axes);
+            let terms = order.terms.as_ref().unwrap();
+            let lines: i64 = terms.lines.iter().map(|line| line.amount.minor).sum();
+            prop_assert_eq!(lines + terms.freight.minor, terms.total.minor);
+            let owes_nothing = matches!(axes.payment, PaymentAxis::None | PaymentAxis::Refunded | PaymentAxis::Pending);
+            if owes_nothing {
+                prop_assert_eq!(order.held_minor(), 0);
+            }
+            if axes.payment == PaymentAxis::Captured {
+                prop_assert_eq!(order.held_minor(), terms.total.minor);
+            }
+        }
+        let received: i64 = log.iter().map(|event| match event {
+            Event::OrderPaid(m) | Event::PaymentQuarantined(m) => m.amount.minor,
+            Event::LatePaymentReceived(s) | Event::OverpaymentReceived(s) => s.amount.minor,
+            Event::LatePaymentRefunded(r) | Event::OverpaymentRefunded(r) => -r.amount.minor,
+            _ => 0,
+        }).sum();
+        prop_assert_eq!(states.last().unwrap().held_minor(), received);
+    }
+
+    #[test]
+    fn deciding_twice_is_deciding_once(commands in prop::collection::vec(command(), 0..40)) {
+        let (states, _) = life(&commands, DEADLINE);
+        for order in &states {
+            for command in &commands {
+                let first = decide(order, command, &facts_at(DEADLINE));
+                prop_assert_eq!(&first, &decide(order, command, &facts_at(DEADLINE)), "decide is not pure");
+                let Ok(events) = first else { continue };
+                let after = events.iter().fold(order.clone(), Order::evolve);
+                let again = decide(&after, command, &facts_at(DEADLINE));
+                prop_assert_eq!(again, Ok(vec![]), "{:?} happened twice", command);
+            }
+        }
+    }
+
+    #[test]
+    fn replaying_stored_events_gives_the_same_order(commands in prop::collection::vec(command(), 0..40)) {
+        let (states, log) = life(&commands, DEADLINE);
+        let replayed = log.iter().fold(Order::default(), |order, event| {
+            let body = codec::encode(event).unwrap();
+            order.evolve(&codec::decode(event.name(), codec::SCHEMA, &body).unwrap())
+        });
+        prop_assert_eq!(&replayed, states.last().unwrap());
+    }
+
+    #[test]
+    fn what_ended_stays_ended(commands in prop::collection::vec(command(), 0..40)) {
+        let (states, _) = life(&commands, DEADLINE);
+        let ended = |o: &Order| o.axes.map(|a| a.order).filter(|o| matches!(o, OrderAxis::Rejected | OrderAxis::Cancelled | OrderAxis::Completed));
+        for pair in states.windows(2) {
+            if let Some(end) = ended(&pair[0]) {
+                prop_assert_eq!(ended(&pair[1]), Some(end));
+            }
+        }
+    }
+
+    #[test]
+    fn before_the_deadline_nothing_expires(commands in prop::collection::vec(command(), 0..40)) {
+        let (states, _) = life(&commands, PLACED_AT);
+        for order in &states {
+            prop_assert_ne!(order.cancellation, Some(CancelReason::Expired));
+            let refused = decide(order, &cancel_by(CancelReason::Expired), &facts_at(PLACED_AT));
+            if order.axes.is_some_and(|a| a.order == OrderAxis::AwaitingPayment && a.payment == PaymentAxis::Pending) && order.cancellation.is_none() {
+                prop_assert_eq!(refused, Err(Rejection::DeadlineNotReached));
+            }
+        }
+    }
+}
+
+#[test]
+fn the_table_reaches_only_lawful_states_and_every_row_is_used() {
+    let reachable = transitions::reachable();
+    for axes in &reachable {
+        assert!(lawful(*axes), "unlawful {axes:?}");
+    }
+    for row in transitions::TRANSITIONS {
+        let used = reachable.iter().any(|axes| {
+            row.order.from.contains(&axes.order)
+                && row.payment.from.contains(&axes.payment)
+                && row.fulfilment.from.contains(&axes.fulfilment)
+        });
+        assert!(used, "no order ever comes to the row {}", row.title);
+    }
+}
+
+#[test]
+fn only_placing_makes_an_order() {
+    for row in transitions::TRANSITIONS {
+        assert_eq!(transitions::next(None, row.step), None, "{}", row.title);
+    }
+    assert_eq!(transitions::next(None, transitions::Step::Place), Some(Axes::INITIAL));
+    assert_eq!(transitions::next(Some(Axes::INITIAL), transitions::Step::Place), None);
+}

@@ -1,0 +1,134 @@
+//! Record that the provider has the buyer's money, however we came to know it.
+
+use merx_contracts::{
+    Envelope,
+    events::payment::PaymentCaptured,
+    ids::{AttemptId, MessageId, MessageKind, PaymentId},
+};
+use merx_kernel::{Guard, Money, Result, Timestamp};
+use merx_platform::trace;
+
+use crate::{
+    context::{Payments, load_payment, record},
+    domain::{Command, Payment, PaymentEvent, Rejection, decide},
+    store::{self, NotificationRow},
+};
+
+/// Money of which the provider spoke: in a notification whose signature was verified, or in answer to a query.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// For which attempt.
+    pub attempt_id: AttemptId,
+    /// How much.
+    pub amount: Money,
+    /// The provider's own number.
+    pub provider_trade_no: String,
+}
+
+/// What became of a report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Captured {
+    /// It is recorded, by this call.
+    Now,
+    /// It was recorded before.
+    Before,
+    /// It contradicts what we know; an alert was raised and nothing recorded.
+    Refused(Rejection),
+}
+
+impl Payments {
+    /// Records a capture, once: the notification, the event, the projection and the fact are one transaction of six
+    /// statements.
+    ///
+    /// # Errors
+    /// What the database answers; until then nothing is durable.
+    pub async fn capture(
+        &self,
+        payment_id: PaymentId,
+        report: Report,
+        notification: Option<NotificationRow>,
+    ) -> Result<Captured> {
+        let (store, now) = (self.store(), self.now());
+        let (message, traceparent) = (self.ids().next::<MessageKind>(), trace::current_traceparent());
+        let told = serde_json::json!({
+            "attempt_id": report.attempt_id,
+            "amount": report.amount,
+            "provider_trade_no": report.provider_trade_no,
+        });
+        let refused = self.alert("payment_capture_refused", Some(payment_id), told.clone());
+        let doubled = self.alert("payment_duplicate", Some(payment_id), told);
+        let committed = self
+            .db()
+            .write("payment.capture", move |tx| {
+                let loaded = load_payment(&store, tx, payment_id)?;
+                let command = Command::Capture {
+                    attempt_id: report.attempt_id,
+                    amount: report.amount,
+                    provider_trade_no: report.provider_trade_no.clone(),
+                };
+                let events = match decide(&loaded.state, command) {
+                    Ok(events) => events,
+                    Err(rejection) => return Ok((Captured::Refused(rejection), refused.keep(tx)?)),
+                };
+                let first = match &notification {
+                    Some(row) => {
+                        store::record_notification(tx, row, now)?.is_new() || !Guard::CaptureOnce.on()
+                    }
+                    None => true,
+                };
+                if events.is_empty() {
+                    return Ok((Captured::Before, false));
+                }
+                if !first {
+                    // The provider named this trade before, for another attempt.
+                    return Ok((Captured::Refused(Rejection::TradeDiffers), refused.keep(tx)?));
+                }
+                let payment = record(&store, tx, payment_id, loaded, &events, now)?;
+                let facts = facts(payment_id, &payment, &events, message, now, traceparent.as_deref())?;
+                store.outbox.publish(tx, &facts)?;
+                let doubled = if is_duplicate(&events) { doubled.keep(tx)? } else { false };
+                Ok((Captured::Now, doubled))
+            })
+            .await?;
+        let (captured, alerted) = committed;
+        let kind = if captured == Captured::Now { "payment_duplicate" } else { "payment_capture_refused" };
+        self.announce(kind, Some(payment_id), alerted);
+        Ok(captured)
+    }
+}
+
+fn is_duplicate(events: &[PaymentEvent]) -> bool {
+    events.iter().any(|event| matches!(event, PaymentEvent::PaymentCaptured { duplicate: true, .. }))
+}
+
+/// What the others may know of it. Money that is late or comes a second time is not owed: both are `late` to them.
+fn facts(
+    payment_id: PaymentId,
+    payment: &Payment,
+    events: &[PaymentEvent],
+    message: MessageId,
+    at: Timestamp,
+    traceparent: Option<&str>,
+) -> Result<Vec<Envelope>> {
+    let terms = payment.terms.as_ref().ok_or(Rejection::PaymentUnknown)?;
+    let captures = events.iter().filter_map(|event| match event {
+        PaymentEvent::PaymentCaptured {
+            attempt_id,
+            amount,
+            provider,
+            provider_trade_no,
+            late,
+            duplicate,
+        } => Some(PaymentCaptured {
+            payment_id,
+            order_id: terms.order_id,
+            attempt_id: *attempt_id,
+            amount: *amount,
+            provider: provider.as_str().to_owned(),
+            provider_trade_no: provider_trade_no.clone(),
+            late: *late || *duplicate,
+        }),
+        _ => None,
+    });
+    captures.map(|fact| Envelope::new(message, at, traceparent.map(str::to_owned), &fact)).collect()
+}

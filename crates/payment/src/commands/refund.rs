@@ -1,0 +1,132 @@
+//! Give money back, once under one identity.
+
+use std::time::Duration;
+
+use merx_contracts::{
+    Envelope,
+    events::payment::PaymentRefunded,
+    ids::{AttemptId, MessageKind, PaymentId, RefundId},
+};
+use merx_kernel::{Guard, Money, Result};
+use merx_platform::trace;
+
+use crate::{
+    context::{Payments, by_age, load_payment, record, refunds_timer},
+    domain::{Command, Refund, RefundState, Rejection, decide},
+    provider::{RefundAnswer, RefundOrder},
+};
+
+/// Between two tries of a refund the wait doubles from here, the least the provider wants, …
+const RETRY_MIN: Duration = Duration::from_secs(3);
+/// … to here.
+const RETRY_MAX: Duration = Duration::from_secs(600);
+/// A refund that is not through by then raises an alert; it is still tried.
+const STUCK_AFTER: Duration = Duration::from_secs(45);
+/// A refund is tried no longer than this. Asking for it again takes it up again.
+const TRIED_FOR: Duration = Duration::from_secs(3 * 24 * 3600);
+
+/// What is asked when money shall go back.
+#[derive(Clone, Debug)]
+pub struct RefundTerms {
+    /// The identity of the refund.
+    pub refund_id: RefundId,
+    /// Whose money.
+    pub attempt_id: AttemptId,
+    /// How much.
+    pub amount: Money,
+    /// A word for the provider's record; no personal data.
+    pub reason: String,
+}
+
+impl Payments {
+    /// Records that money shall go back and sets the timer that drives it; answers how far it has come. Asking again
+    /// answers the same refund, and takes up one whose tries had run out.
+    ///
+    /// # Errors
+    /// `payment.refund_above_captured`, `payment.refund_id_reused`, `payment.not_found`.
+    pub async fn refund(&self, payment_id: PaymentId, terms: RefundTerms) -> Result<RefundState> {
+        let (store, now) = (self.store(), self.now());
+        self.db()
+            .write("payment.refund", move |tx| {
+                let RefundTerms { refund_id, attempt_id, amount, reason } = terms.clone();
+                let loaded = load_payment(&store, tx, payment_id)?;
+                let command = Command::RequestRefund { refund_id, attempt_id, amount, reason, at: now };
+                let events = decide(&loaded.state, command)?;
+                let is_new = !events.is_empty();
+                let payment = record(&store, tx, payment_id, loaded, &events, now)?;
+                let state = payment.refunds.get(&refund_id).ok_or(Rejection::RefundUnknown)?.state.clone();
+                let timer = refunds_timer(payment_id);
+                let unattended = state == RefundState::Requested && store.timers.find(tx, timer)?.is_none();
+                if is_new || unattended {
+                    store.timers.schedule(tx, timer, now)?;
+                }
+                Ok(state)
+            })
+            .await
+    }
+
+    /// Tries a refund that is under way once. `None` when it has ended, else when to try again.
+    ///
+    /// # Errors
+    /// What the database answers; a provider that does not answer is no error here.
+    pub(crate) async fn try_refund(
+        &self,
+        payment_id: PaymentId,
+        refund_id: RefundId,
+        refund: &Refund,
+    ) -> Result<Option<Duration>> {
+        let order = RefundOrder {
+            attempt_id: refund.attempt_id,
+            refund_id: if Guard::RefundOnce.on() { refund_id } else { self.ids().next() },
+            amount: refund.amount,
+            reason: refund.reason.clone(),
+        };
+        let why = match self.provider().refund(&order, self.now()).await {
+            Ok(RefundAnswer::Succeeded) => {
+                self.settle_refund(payment_id, refund_id, RefundState::Succeeded).await?;
+                return Ok(None);
+            }
+            Ok(RefundAnswer::Failed { code }) => {
+                self.settle_refund(payment_id, refund_id, RefundState::Failed { code: code.clone() }).await?;
+                let detail = serde_json::json!({ "refund_id": refund_id, "code": code });
+                self.raise("payment_refund_failed", Some(payment_id), detail).await?;
+                return Ok(None);
+            }
+            Ok(RefundAnswer::Pending(why)) => why,
+            Err(doubt) => doubt.chain(),
+        };
+        let age = self.now().since(refund.requested_at);
+        tracing::warn!(payment = %payment_id, refund = %refund_id, error = why, "a refund is not through yet");
+        let wait = by_age(age, RETRY_MIN, RETRY_MAX);
+        if age + wait >= STUCK_AFTER {
+            let detail = serde_json::json!({ "refund_id": refund_id });
+            self.raise("payment_refund_stuck", Some(payment_id), detail).await?;
+        }
+        Ok((age < TRIED_FOR).then_some(wait))
+    }
+
+    async fn settle_refund(
+        &self,
+        payment_id: PaymentId,
+        refund_id: RefundId,
+        ended: RefundState,
+    ) -> Result<()> {
+        let (store, now) = (self.store(), self.now());
+        let (message, traceparent) = (self.ids().next::<MessageKind>(), trace::current_traceparent());
+        self.db()
+            .write("payment.settle_refund", move |tx| {
+                let loaded = load_payment(&store, tx, payment_id)?;
+                let command = Command::SettleRefund { refund_id, state: ended.clone() };
+                let events = decide(&loaded.state, command)?;
+                let payment = record(&store, tx, payment_id, loaded, &events, now)?;
+                if events.is_empty() || ended != RefundState::Succeeded {
+                    return Ok(());
+                }
+                let terms = payment.terms.as_ref().ok_or(Rejection::PaymentUnknown)?;
+                let amount = payment.refunds.get(&refund_id).ok_or(Rejection::RefundUnknown)?.amount;
+                let fact = PaymentRefunded { payment_id, order_id: terms.order_id, refund_id, amount };
+                store.outbox.publish(tx, &[Envelope::new(message, now, traceparent.clone(), &fact)?])
+            })
+            .await
+    }
+}

@@ -1,0 +1,223 @@
+//! What may happen to a payment.
+
+use merx_contracts::ids::{AttemptId, RefundId};
+use merx_kernel::{Guard, Money, Timestamp};
+
+use super::{
+    attempt_expiry,
+    event::{AttemptEnd, PaymentEvent, ProviderName},
+    is_payable,
+    rejection::Rejection,
+    state::{Payment, RefundState, Status, Terms},
+};
+
+/// What somebody wants of a payment. Each may be given again: what is already so makes no event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Let the buyer pay.
+    Open(Terms),
+    /// Send the buyer to a cashier. While an attempt is open it makes no event: there is one open attempt at most.
+    StartAttempt {
+        /// The identity of the attempt, if it is begun.
+        attempt_id: AttemptId,
+        /// Whose cashier.
+        provider: ProviderName,
+        /// Now.
+        at: Timestamp,
+    },
+    /// The provider says that nothing more can come of an attempt.
+    CloseAttempt {
+        /// Which.
+        attempt_id: AttemptId,
+        /// Why.
+        end: AttemptEnd,
+    },
+    /// The provider says that it has the buyer's money.
+    Capture {
+        /// For which attempt.
+        attempt_id: AttemptId,
+        /// How much.
+        amount: Money,
+        /// The provider's own number.
+        provider_trade_no: String,
+    },
+    /// Want no money any more, while the provider still has an attempt open.
+    RequestClose,
+    /// Nothing can be paid any more.
+    Close,
+    /// Give money back.
+    RequestRefund {
+        /// The identity of the refund.
+        refund_id: RefundId,
+        /// Whose money.
+        attempt_id: AttemptId,
+        /// How much.
+        amount: Money,
+        /// A word for the provider's record.
+        reason: String,
+        /// Now.
+        at: Timestamp,
+    },
+    /// The provider says how a refund ended.
+    SettleRefund {
+        /// Which.
+        refund_id: RefundId,
+        /// `Succeeded` or `Failed`.
+        state: RefundState,
+    },
+}
+
+type Decision = Result<Vec<PaymentEvent>, Rejection>;
+
+/// The events a command makes of a payment, or why it may not.
+///
+/// # Errors
+/// The [`Rejection`].
+pub fn decide(payment: &Payment, command: Command) -> Decision {
+    match command {
+        Command::Open(terms) => open(payment, terms),
+        Command::StartAttempt { attempt_id, provider, at } => {
+            start_attempt(payment, attempt_id, provider, at)
+        }
+        Command::CloseAttempt { attempt_id, end } => close_attempt(payment, attempt_id, end),
+        Command::Capture { attempt_id, amount, provider_trade_no } => {
+            capture(payment, attempt_id, amount, provider_trade_no)
+        }
+        Command::RequestClose => request_close(payment),
+        Command::Close => close(payment),
+        Command::RequestRefund { refund_id, attempt_id, amount, reason, at } => {
+            let refund =
+                PaymentEvent::RefundRequested { refund_id, attempt_id, amount, reason, requested_at: at };
+            request_refund(payment, refund_id, attempt_id, amount, refund)
+        }
+        Command::SettleRefund { refund_id, state } => settle_refund(payment, refund_id, state),
+    }
+}
+
+fn open(payment: &Payment, terms: Terms) -> Decision {
+    match (&payment.terms, payment.status) {
+        (Some(agreed), _) if *agreed != terms => Err(Rejection::PaymentReused),
+        (Some(_), Status::Closed | Status::Closing) | (None, Status::Closed) => Err(Rejection::PaymentClosed),
+        (Some(_), _) => Ok(Vec::new()),
+        (None, _) if !is_payable(terms.amount) => Err(Rejection::AmountNotPayable),
+        (None, _) => {
+            let Terms { order_id, buyer, amount, deadline, subject } = terms;
+            Ok(vec![PaymentEvent::PaymentOpened { order_id, buyer, amount, deadline, subject }])
+        }
+    }
+}
+
+fn start_attempt(
+    payment: &Payment,
+    attempt_id: AttemptId,
+    provider: ProviderName,
+    at: Timestamp,
+) -> Decision {
+    let terms = payment.terms.as_ref().ok_or(Rejection::PaymentUnknown)?;
+    match payment.status {
+        Status::Absent => return Err(Rejection::PaymentUnknown),
+        Status::Captured => return Err(Rejection::AlreadyCaptured),
+        Status::Closing | Status::Closed => return Err(Rejection::PaymentClosed),
+        Status::Open => {}
+    }
+    let expires_at = attempt_expiry(terms.deadline);
+    if at >= expires_at {
+        return Err(Rejection::DeadlinePassed);
+    }
+    if payment.open_attempt().is_some() || payment.attempts.contains_key(&attempt_id) {
+        return Ok(Vec::new());
+    }
+    let amount = terms.amount;
+    Ok(vec![PaymentEvent::AttemptStarted { attempt_id, provider, amount, started_at: at, expires_at }])
+}
+
+fn close_attempt(payment: &Payment, attempt_id: AttemptId, end: AttemptEnd) -> Decision {
+    let attempt = payment.attempts.get(&attempt_id).ok_or(Rejection::AttemptUnknown)?;
+    // A captured attempt stays captured: a trade that is fully refunded reads as closed at the provider.
+    if attempt.end.is_some() || payment.capture_of(attempt_id).is_some() {
+        return Ok(Vec::new());
+    }
+    Ok(vec![PaymentEvent::AttemptClosed { attempt_id, end }])
+}
+
+fn capture(payment: &Payment, attempt_id: AttemptId, amount: Money, provider_trade_no: String) -> Decision {
+    let attempt = payment.attempts.get(&attempt_id).ok_or(Rejection::AttemptUnknown)?;
+    if amount != attempt.amount && Guard::NotificationFields.on() {
+        return Err(Rejection::AmountDiffers);
+    }
+    match payment.capture_of(attempt_id) {
+        Some(known) if Guard::CaptureOnce.on() => {
+            return if known.provider_trade_no == provider_trade_no {
+                Ok(Vec::new())
+            } else {
+                Err(Rejection::TradeDiffers)
+            };
+        }
+        _ => {}
+    }
+    Ok(vec![PaymentEvent::PaymentCaptured {
+        attempt_id,
+        amount,
+        provider: attempt.provider,
+        provider_trade_no,
+        late: payment.status == Status::Closed,
+        duplicate: !payment.captures.is_empty(),
+    }])
+}
+
+fn request_close(payment: &Payment) -> Decision {
+    match payment.status {
+        Status::Open if payment.open_attempt().is_some() => Ok(vec![PaymentEvent::CloseRequested {}]),
+        _ => Ok(Vec::new()),
+    }
+}
+
+fn close(payment: &Payment) -> Decision {
+    match payment.status {
+        Status::Captured | Status::Closed => Ok(Vec::new()),
+        Status::Open | Status::Closing
+            if payment.open_attempt().is_some() && Guard::CloseBeforeRelease.on() =>
+        {
+            Err(Rejection::AttemptOpen)
+        }
+        Status::Absent | Status::Open | Status::Closing => Ok(vec![PaymentEvent::PaymentClosed {}]),
+    }
+}
+
+fn request_refund(
+    payment: &Payment,
+    refund_id: RefundId,
+    attempt_id: AttemptId,
+    amount: Money,
+    refund: PaymentEvent,
+) -> Decision {
+    if let Some(known) = payment.refunds.get(&refund_id) {
+        let same = known.attempt_id == attempt_id && known.amount == amount;
+        return if same { Ok(Vec::new()) } else { Err(Rejection::RefundReused) };
+    }
+    if payment.terms.is_none() {
+        return Err(Rejection::PaymentUnknown);
+    }
+    let captured = payment.capture_of(attempt_id).ok_or(Rejection::RefundAboveCaptured)?.amount;
+    let left = captured.minor - payment.refunding_minor(attempt_id);
+    if amount.currency != captured.currency || amount.minor < 1 || amount.minor > left {
+        return Err(Rejection::RefundAboveCaptured);
+    }
+    Ok(vec![refund])
+}
+
+fn settle_refund(payment: &Payment, refund_id: RefundId, state: RefundState) -> Decision {
+    let refund = payment.refunds.get(&refund_id).ok_or(Rejection::RefundUnknown)?;
+    match (&refund.state, state) {
+        (RefundState::Requested, RefundState::Succeeded) => {
+            let (attempt_id, amount) = (refund.attempt_id, refund.amount);
+            let provider = payment.attempts.get(&attempt_id).ok_or(Rejection::AttemptUnknown)?.provider;
+            Ok(vec![PaymentEvent::RefundSucceeded { refund_id, attempt_id, amount, provider }])
+        }
+        (RefundState::Requested, RefundState::Failed { code }) => {
+            Ok(vec![PaymentEvent::RefundFailed { refund_id, code }])
+        }
+        (known, next) if *known == next => Ok(Vec::new()),
+        _ => Err(Rejection::RefundSettled),
+    }
+}

@@ -1,0 +1,91 @@
+//! HTTP out of the house, injected: over the network in a shop, within the process in tests and simulations.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use axum::{Router, body::Body};
+use http::{Request, header};
+use merx_kernel::{Error, ErrorKind, Result};
+use tower::ServiceExt as _;
+
+/// How long the provider may take to answer.
+const ANSWER_MAX: Duration = Duration::from_secs(10);
+/// The most bytes of an answer that are read.
+const ANSWER_BYTES_MAX: usize = 256 * 1024;
+
+/// Sends a form and reads the answer.
+#[async_trait]
+pub trait Outbound: Send + Sync + 'static {
+    /// POSTs `body` to `url` and answers the body of a 200.
+    ///
+    /// # Errors
+    /// `Timeout` or `Unavailable` with code `payment.provider_unavailable`: whether it took effect is not known.
+    async fn post(&self, url: &str, content_type: &'static str, body: String) -> Result<Vec<u8>>;
+}
+
+fn lost(kind: ErrorKind, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+    Error::new(kind, "payment.provider_unavailable", "The payment provider does not answer.")
+        .with_source(source)
+}
+
+/// Over the network.
+#[derive(Clone, Debug)]
+pub struct Network(reqwest::Client);
+
+impl Network {
+    /// A client that follows no redirects and gives up after ten seconds.
+    ///
+    /// # Errors
+    /// `Internal` when TLS cannot be set up.
+    pub fn new() -> Result<Self> {
+        reqwest::Client::builder()
+            .timeout(ANSWER_MAX)
+            .connect_timeout(Duration::from_secs(3))
+            .redirect(reqwest::redirect::Policy::none())
+            .build()
+            .map(Self)
+            .map_err(|e| Error::internal("the client for outgoing HTTP cannot be built").with_source(e))
+    }
+}
+
+#[async_trait]
+impl Outbound for Network {
+    async fn post(&self, url: &str, content_type: &'static str, body: String) -> Result<Vec<u8>> {
+        // The URL carries a signature, so errors are stripped of it.
+        let failed = |e: reqwest::Error| {
+            let kind = if e.is_timeout() { ErrorKind::Timeout } else { ErrorKind::Unavailable };
+            lost(kind, e.without_url())
+        };
+        let request = self.0.post(url).header(header::CONTENT_TYPE, content_type).body(body);
+        let mut response =
+            request.send().await.and_then(reqwest::Response::error_for_status).map_err(failed)?;
+        let mut answer = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(failed)? {
+            if answer.len() + chunk.len() > ANSWER_BYTES_MAX {
+                return Err(lost(ErrorKind::Unavailable, "the answer is too large"));
+            }
+            answer.extend_from_slice(&chunk);
+        }
+        Ok(answer)
+    }
+}
+
+/// A router of this process, whatever the host of the URL: no sockets, so a simulated run is a function of its seed.
+#[derive(Clone, Debug)]
+pub struct InProcess(pub Router);
+
+#[async_trait]
+impl Outbound for InProcess {
+    async fn post(&self, url: &str, content_type: &'static str, body: String) -> Result<Vec<u8>> {
+        let request = Request::post(url)
+            .header(header::CONTENT_TYPE, content_type)
+            .body(Body::from(body))
+            .map_err(|e| Error::internal("the gateway's URL cannot be called").with_source(e))?;
+        let Ok(response) = self.0.clone().oneshot(request).await;
+        if !response.status().is_success() {
+            return Err(lost(ErrorKind::Unavailable, response.status().to_string()));
+        }
+        let bytes = axum::body::to_bytes(response.into_body(), ANSWER_BYTES_MAX).await;
+        bytes.map(|b| b.to_vec()).map_err(|e| lost(ErrorKind::Unavailable, e))
+    }
+}

@@ -1,0 +1,297 @@
+//! The rules by themselves: the table of transitions, and properties over random histories.
+
+use std::collections::BTreeMap;
+
+use merx_contracts::ids::{AccountId, AttemptId, OrderId, RefundId};
+use merx_kernel::{Currency, Money, Timestamp};
+use merx_payment::domain::{
+    AttemptEnd, Command, Payment, PaymentEvent, ProviderName, RefundState, Rejection, Status, Terms,
+    attempt_expiry, decide,
+};
+use merx_platform::aggregate::{Aggregate, DomainEvent};
+use proptest::prelude::*;
+
+const DEADLINE: Timestamp = Timestamp::from_millis(1_800_000);
+
+fn yuan(minor: i64) -> Money {
+    Money::new(minor, Currency::CNY)
+}
+fn attempt(n: u128) -> AttemptId {
+    AttemptId::from_bits(n)
+}
+fn refund(n: u128) -> RefundId {
+    RefundId::from_bits(n)
+}
+fn terms() -> Terms {
+    Terms {
+        order_id: OrderId::from_bits(7),
+        buyer: AccountId::from_bits(8),
+        amount: yuan(1_000),
+        deadline: DEADLINE,
+        subject: "Merx order".to_owned(),
+    }
+}
+fn open() -> Command {
+    Command::Open(terms())
+}
+fn start(n: u128) -> Command {
+    start_at(n, 1_000)
+}
+fn start_at(n: u128, millis: i64) -> Command {
+    Command::StartAttempt {
+        attempt_id: attempt(n),
+        provider: ProviderName::Alipay,
+        at: Timestamp::from_millis(millis),
+    }
+}
+fn end(n: u128) -> Command {
+    Command::CloseAttempt { attempt_id: attempt(n), end: AttemptEnd::TradeClosed }
+}
+fn capture(n: u128) -> Command {
+    capture_of(n, 1_000, n)
+}
+fn capture_of(n: u128, minor: i64, trade: u128) -> Command {
+    Command::Capture {
+        attempt_id: attempt(n),
+        amount: yuan(minor),
+        provider_trade_no: format!("trade{trade}"),
+    }
+}
+fn request_refund(n: u128, of: u128, minor: i64) -> Command {
+    Command::RequestRefund {
+        refund_id: refund(n),
+        attempt_id: attempt(of),
+        amount: yuan(minor),
+        reason: "late".to_owned(),
+        at: Timestamp::from_millis(2_000),
+    }
+}
+fn settle(n: u128, state: RefundState) -> Command {
+    Command::SettleRefund { refund_id: refund(n), state }
+}
+
+/// Applies commands that must all be accepted.
+fn given(commands: &[Command]) -> Payment {
+    commands.iter().cloned().fold(Payment::default(), |payment, command| {
+        let text = format!("{command:?}");
+        let events = decide(&payment, command).unwrap_or_else(|r| panic!("{text} was refused: {r:?}"));
+        events.iter().fold(payment, Payment::evolve)
+    })
+}
+
+fn names(decision: Result<Vec<PaymentEvent>, Rejection>) -> String {
+    match decision {
+        Ok(events) if events.is_empty() => "–".to_owned(),
+        Ok(events) => events.iter().map(DomainEvent::name).collect::<Vec<_>>().join(", "),
+        Err(rejection) => format!("`{}`", rejection.code()),
+    }
+}
+
+/// Every status with every command, as it stands in the README. `MERX_BLESS=1` writes it anew.
+#[test]
+fn the_table_of_transitions_is_the_one_in_the_readme() {
+    let before: [(&str, Vec<Command>); 7] = [
+        ("absent", vec![]),
+        ("open, no attempt", vec![open()]),
+        ("open, attempt open", vec![open(), start(1)]),
+        ("closing", vec![open(), start(1), Command::RequestClose]),
+        ("captured", vec![open(), start(1), capture(1)]),
+        ("closed", vec![open(), start(1), end(1), Command::Close]),
+        ("closed before open", vec![Command::Close]),
+    ];
+    let commands = [
+        ("Open", open()),
+        ("StartAttempt", start(2)),
+        ("CloseAttempt", end(1)),
+        ("Capture", capture(1)),
+        ("RequestClose", Command::RequestClose),
+        ("Close", Command::Close),
+        ("RequestRefund", request_refund(1, 1, 400)),
+    ];
+    let mut table = String::from("| when \\ then |");
+    commands.iter().for_each(|(name, _)| table.push_str(&format!(" {name} |")));
+    table.push_str("\n|---|");
+    table.push_str(&"---|".repeat(commands.len()));
+    for (name, history) in &before {
+        let payment = given(history);
+        table.push_str(&format!("\n| {name} |"));
+        for (_, command) in &commands {
+            table.push_str(&format!(" {} |", names(decide(&payment, command.clone()))));
+        }
+    }
+    let readme = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
+    let text = std::fs::read_to_string(readme).expect("the README is there");
+    let (head, rest) = text.split_once("<!-- transitions -->\n").expect("the README has the marker");
+    let (_, tail) = rest.split_once("\n<!-- /transitions -->").expect("the README has the end marker");
+    let fresh = format!("{head}<!-- transitions -->\n{table}\n<!-- /transitions -->{tail}");
+    if std::env::var_os("MERX_BLESS").is_some() {
+        std::fs::write(readme, &fresh).expect("the README can be written");
+    }
+    assert_eq!(text, fresh, "the table in README.md is not the one of the code; run with MERX_BLESS=1");
+}
+
+#[test]
+fn a_refund_never_exceeds_its_capture() {
+    let paid = given(&[open(), start(1), capture(1), request_refund(1, 1, 400)]);
+    assert_eq!(decide(&paid, request_refund(2, 1, 601)), Err(Rejection::RefundAboveCaptured));
+    assert_eq!(names(decide(&paid, request_refund(2, 1, 600))), "RefundRequested");
+    assert_eq!(decide(&paid, request_refund(2, 1, 0)), Err(Rejection::RefundAboveCaptured));
+    assert_eq!(
+        decide(&paid, request_refund(2, 9, 1)),
+        Err(Rejection::RefundAboveCaptured),
+        "no such capture"
+    );
+    // What failed for good may be asked again, under another identity.
+    let failed = settle(1, RefundState::Failed { code: "ACQ.X".to_owned() });
+    let paid = given(&[open(), start(1), capture(1), request_refund(1, 1, 400), failed]);
+    assert_eq!(names(decide(&paid, request_refund(2, 1, 1_000))), "RefundRequested");
+}
+
+#[test]
+fn one_refund_id_is_one_refund() {
+    let paid = given(&[open(), start(1), capture(1), request_refund(1, 1, 400)]);
+    assert_eq!(decide(&paid, request_refund(1, 1, 400)), Ok(vec![]));
+    assert_eq!(decide(&paid, request_refund(1, 1, 401)), Err(Rejection::RefundReused));
+    let back =
+        given(&[open(), start(1), capture(1), request_refund(1, 1, 400), settle(1, RefundState::Succeeded)]);
+    assert_eq!(decide(&back, settle(1, RefundState::Succeeded)), Ok(vec![]));
+    let failed = RefundState::Failed { code: "ACQ.X".to_owned() };
+    assert_eq!(decide(&back, settle(1, failed)), Err(Rejection::RefundSettled));
+    assert_eq!(decide(&back, settle(2, RefundState::Succeeded)), Err(Rejection::RefundUnknown));
+}
+
+#[test]
+fn a_capture_is_the_amount_asked_once_by_one_trade() {
+    let begun = given(&[open(), start(1)]);
+    assert_eq!(decide(&begun, capture_of(1, 999, 1)), Err(Rejection::AmountDiffers));
+    assert_eq!(decide(&begun, capture(2)), Err(Rejection::AttemptUnknown));
+    let paid = given(&[open(), start(1), capture(1)]);
+    assert_eq!(decide(&paid, capture(1)), Ok(vec![]));
+    assert_eq!(decide(&paid, capture_of(1, 1_000, 2)), Err(Rejection::TradeDiffers));
+}
+
+#[test]
+fn money_that_nobody_owes_is_recorded_and_flagged() {
+    let flags = |payment: &Payment, n: u128| match decide(payment, capture(n)).expect("recorded").as_slice() {
+        [PaymentEvent::PaymentCaptured { late, duplicate, .. }] => (*late, *duplicate),
+        other => panic!("{other:?}"),
+    };
+    let closed = given(&[open(), start(1), end(1), Command::Close]);
+    assert_eq!(flags(&closed, 1), (true, false));
+    let twice = given(&[open(), start(1), end(1), start(2), capture(2)]);
+    assert_eq!(flags(&twice, 1), (false, true));
+    let closing = given(&[open(), start(1), Command::RequestClose]);
+    assert_eq!(flags(&closing, 1), (false, false), "until the provider has closed it, money is in time");
+    let late = given(&[open(), start(1), end(1), Command::Close, capture(1)]);
+    assert_eq!(late.status, Status::Closed, "late money does not open a payment again");
+}
+
+#[test]
+fn an_attempt_ends_before_the_deadline_in_whole_seconds() {
+    let odd = Timestamp::from_millis(1_800_999);
+    assert_eq!(attempt_expiry(odd), Timestamp::from_millis(1_740_000));
+    let opened = given(&[open()]);
+    assert_eq!(names(decide(&opened, start_at(1, 1_739_999))), "AttemptStarted");
+    assert_eq!(decide(&opened, start_at(1, 1_740_000)), Err(Rejection::DeadlinePassed));
+}
+
+#[test]
+fn an_open_is_compared_with_what_was_agreed() {
+    let opened = given(&[open()]);
+    let other = Command::Open(Terms { amount: yuan(2_000), ..terms() });
+    assert_eq!(decide(&opened, other), Err(Rejection::PaymentReused));
+    for amount in [yuan(0), yuan(-1), yuan(10_000_000_001), Money::new(1_000, Currency::USD)] {
+        let wanted = Command::Open(Terms { amount, ..terms() });
+        assert_eq!(decide(&Payment::default(), wanted), Err(Rejection::AmountNotPayable));
+    }
+}
+
+/// The stored form of schema 1 of every event: it must be readable for ever.
+#[test]
+fn every_event_ever_written_can_be_read() {
+    let fixture = include_str!("fixtures/events.v1.json");
+    let rows: Vec<(String, serde_json::Value)> = serde_json::from_str(fixture).expect("the fixture is JSON");
+    let mut seen: BTreeMap<String, ()> = BTreeMap::new();
+    for (name, body) in rows {
+        let event = PaymentEvent::decode(&name, 1, &body.to_string()).expect("readable");
+        assert_eq!(event.name(), name);
+        let again: serde_json::Value =
+            serde_json::from_str(&event.encode().expect("writable")).expect("JSON");
+        assert_eq!(again, body, "{name} is written as it was");
+        seen.insert(name, ());
+    }
+    assert_eq!(seen.len(), 9, "one fixture of each event");
+    assert!(PaymentEvent::decode("PaymentOpened", 2, "{}").is_err(), "an unknown schema is refused");
+    assert!(PaymentEvent::decode("Nonsense", 1, "{}").is_err());
+}
+
+fn any_command() -> impl Strategy<Value = Command> {
+    let failed = RefundState::Failed { code: "ACQ.X".to_owned() };
+    prop_oneof![
+        Just(open()),
+        (0..4u128, 0..1_800_000i64).prop_map(|(n, at)| start_at(n, at)),
+        (0..4u128).prop_map(end),
+        (0..4u128, prop_oneof![Just(1_000i64), 0..2_000i64], 0..5u128)
+            .prop_map(|(n, m, t)| capture_of(n, m, t)),
+        Just(Command::RequestClose),
+        Just(Command::Close),
+        (0..6u128, 0..4u128, 0..1_200i64).prop_map(|(n, of, minor)| request_refund(n, of, minor)),
+        (0..6u128).prop_map(|n| settle(n, RefundState::Succeeded)),
+        (0..6u128).prop_map(move |n| settle(n, failed.clone())),
+    ]
+}
+
+fn check(payment: &Payment) {
+    let open = payment
+        .attempts
+        .iter()
+        .filter(|(id, a)| a.end.is_none() && payment.capture_of(**id).is_none())
+        .count();
+    assert!(open <= 1, "{open} attempts are open");
+    for capture in &payment.captures {
+        assert_eq!(payment.captures.iter().filter(|c| c.attempt_id == capture.attempt_id).count(), 1);
+        assert_eq!(capture.amount, payment.attempts[&capture.attempt_id].amount);
+        assert!(
+            payment.refunding_minor(capture.attempt_id) <= capture.amount.minor,
+            "refunds above the capture"
+        );
+    }
+    assert!(payment.refunds.values().all(|r| payment.capture_of(r.attempt_id).is_some()));
+    let owed = payment.captures.iter().filter(|c| !c.late && !c.duplicate).count();
+    assert!(owed <= 1, "an order is paid once");
+    if payment.status == Status::Closed {
+        assert_eq!(owed, 0, "a closed payment was never paid in time");
+        assert!(payment.open_attempt().is_none(), "a closed payment has nothing open at the provider");
+    }
+    if payment.status == Status::Captured {
+        assert_eq!(owed, 1);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    /// Random histories keep every invariant, a command given twice changes nothing the second time, and the
+    /// stored events give the same state again.
+    #[test]
+    fn invariants_hold_over_random_histories(commands in prop::collection::vec(any_command(), 1..60)) {
+        let mut payment = Payment::default();
+        let mut log: Vec<(&'static str, String)> = Vec::new();
+        for command in commands {
+            let Ok(events) = decide(&payment, command.clone()) else { continue };
+            for event in &events {
+                payment = Payment::evolve(payment, event);
+                log.push((event.name(), event.encode().expect("writable")));
+            }
+            check(&payment);
+            if let Ok(again) = decide(&payment, command) {
+                prop_assert!(again.is_empty(), "given twice, done twice: {again:?}");
+            }
+        }
+        let replayed = log
+            .iter()
+            .map(|(name, body)| PaymentEvent::decode(name, 1, body).expect("readable"))
+            .fold(Payment::default(), |state, event| Payment::evolve(state, &event));
+        prop_assert_eq!(replayed, payment);
+    }
+}

@@ -1,0 +1,163 @@
+//! Refunds: once under one identity, whatever the gateway does (T5, T19).
+
+use std::time::Duration;
+
+use merx_contracts::payment::v1::refund_reply::State;
+
+use crate::{
+    gateway::Trouble,
+    world::{AMOUNT, World, order, refund_id},
+};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+#[tokio::test]
+async fn money_goes_back_once_under_one_identity() {
+    let world = World::new().await;
+    let attempt_id = world.paid(order(1)).await;
+    let asked = world.refund(order(1), refund_id(1), attempt_id, 700).await.unwrap();
+    assert_eq!(asked.state(), State::Requested);
+    world.pass(SECOND).await;
+    let again = world.refund(order(1), refund_id(1), attempt_id, 700).await.unwrap();
+    assert_eq!(again.state(), State::Succeeded);
+    let other = world.refund(order(1), refund_id(1), attempt_id, 701).await.unwrap_err();
+    assert_eq!(other.code(), "payment.refund_id_reused");
+    world.pass(Duration::from_secs(3600)).await;
+    assert_eq!(world.gateway.refund_of(attempt_id, refund_id(1)), Some(700));
+    let facts = world.refunded_facts().await;
+    assert_eq!(
+        facts.iter().map(|f| (f.refund_id, f.amount.minor)).collect::<Vec<_>>(),
+        [(refund_id(1), 700)]
+    );
+    let view = serde_json::to_value(world.view(order(1)).await).unwrap();
+    assert_eq!(
+        (&view["refunded"]["minor"], &view["refunds"][0]["status"]),
+        (&700.into(), &"succeeded".into())
+    );
+    world.finish_drained().await;
+}
+
+#[tokio::test]
+async fn refunds_never_come_to_more_than_was_captured() {
+    let world = World::new().await;
+    let attempt_id = world.paid(order(1)).await;
+    for (number, minor) in [(1, 1_000), (2, 999)] {
+        world.refund(order(1), refund_id(number), attempt_id, minor).await.unwrap();
+    }
+    let refused = world.refund(order(1), refund_id(3), attempt_id, 1).await.unwrap_err();
+    assert_eq!(refused.code(), "payment.refund_above_captured");
+    // One trade is refunded at most every three seconds.
+    world.pass(Duration::ZERO).await;
+    assert_eq!(world.gateway.refunded(attempt_id), 1_000);
+    world.pass(3 * SECOND).await;
+    assert_eq!(world.gateway.refunded(attempt_id), AMOUNT);
+    world.finish_drained().await;
+}
+
+#[tokio::test]
+async fn a_refund_of_what_never_came_is_refused() {
+    let world = World::new().await;
+    let attempt_id = world.begin(order(1)).await;
+    let refused = world.refund(order(1), refund_id(1), attempt_id, 1).await.unwrap_err();
+    assert_eq!(refused.code(), "payment.refund_above_captured");
+    let refused = world.refund(order(2), refund_id(1), attempt_id, 1).await.unwrap_err();
+    assert_eq!(refused.code(), "payment.not_found");
+    world.finish().await;
+}
+
+/// The guard `refund-once`: an answer that is lost must not make the money go back twice.
+#[tokio::test]
+async fn a_doubt_is_asked_about_and_never_paid_twice() {
+    let doubts = [
+        Trouble::LostCall,
+        Trouble::LostAnswer,
+        Trouble::UnknownBefore,
+        Trouble::UnknownAfter,
+        Trouble::HalfAnswer,
+        Trouble::WrongSignature,
+        Trouble::InProgress,
+        Trouble::Refused("ACQ.SYSTEM_ERROR"),
+        Trouble::Refused("ACQ.SELLER_BALANCE_NOT_ENOUGH"),
+        Trouble::Refused("ACQ.TRADE_SETTLE_ERROR"),
+    ];
+    for first in doubts {
+        for second in doubts {
+            let world = World::new().await;
+            let attempt_id = world.paid(order(1)).await;
+            // The refund is in doubt, and so is the question about it.
+            world.gateway.trouble([first, second]);
+            world.refund(order(1), refund_id(1), attempt_id, 700).await.unwrap();
+            world.pass(60 * SECOND).await;
+            assert_eq!(world.gateway.refunded(attempt_id), 700, "{first:?} {second:?}");
+            assert_eq!(world.refunded_facts().await.len(), 1, "{first:?} {second:?}");
+            assert!(world.alerts().await.is_empty(), "{first:?} {second:?}");
+            world.finish_drained().await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_answer_somebody_else_signed_is_no_refund() {
+    let world = World::new().await;
+    let attempt_id = world.paid(order(1)).await;
+    world.gateway.trouble([Trouble::LostCall, Trouble::WrongSignature].repeat(3));
+    world.refund(order(1), refund_id(1), attempt_id, 700).await.unwrap();
+    world.pass(Duration::ZERO).await;
+    assert_eq!(world.gateway.refunded(attempt_id), 0);
+    assert!(world.refunded_facts().await.is_empty());
+    world.pass(60 * SECOND).await;
+    assert_eq!(world.gateway.refunded(attempt_id), 700);
+    world.finish_drained().await;
+}
+
+#[tokio::test]
+async fn a_refund_that_does_not_go_through_alerts_within_a_minute_and_goes_on() {
+    let world = World::new().await;
+    let attempt_id = world.paid(order(1)).await;
+    world.gateway.ledger().down = true;
+    world.refund(order(1), refund_id(1), attempt_id, 700).await.unwrap();
+    world.pass(60 * SECOND).await;
+    assert_eq!(world.alerts().await, ["payment_refund_stuck"]);
+    assert_eq!(world.deps.metrics.alerts("payment_refund_stuck"), 1);
+    world.pass(Duration::from_secs(6 * 3600)).await;
+    assert_eq!(world.alerts().await.len(), 1, "one alert for one refund");
+    let calls = world.gateway.calls("alipay.trade.refund");
+    assert!(calls < 60, "{calls} calls in six hours");
+    world.gateway.ledger().down = false;
+    world.pass(Duration::from_secs(600)).await;
+    assert_eq!(world.gateway.refunded(attempt_id), 700);
+    world.finish_drained().await;
+}
+
+#[tokio::test]
+async fn tries_end_after_three_days_and_asking_again_takes_them_up() {
+    let world = World::new().await;
+    let attempt_id = world.paid(order(1)).await;
+    world.gateway.ledger().down = true;
+    world.refund(order(1), refund_id(1), attempt_id, 700).await.unwrap();
+    world.pass(Duration::from_secs(4 * 24 * 3600)).await;
+    assert_eq!(world.next_timer().await, None);
+    world.gateway.ledger().down = false;
+    world.refund(order(1), refund_id(1), attempt_id, 700).await.unwrap();
+    world.pass(SECOND).await;
+    assert_eq!(world.gateway.refunded(attempt_id), 700);
+    world.finish_drained().await;
+}
+
+#[tokio::test]
+async fn a_refusal_for_good_ends_the_refund_with_an_alert() {
+    let world = World::new().await;
+    let attempt_id = world.paid(order(1)).await;
+    world.gateway.trouble([Trouble::Refused("ACQ.TRADE_HAS_FINISHED")]);
+    world.refund(order(1), refund_id(1), attempt_id, 700).await.unwrap();
+    world.pass(SECOND).await;
+    let state = world.refund(order(1), refund_id(1), attempt_id, 700).await.unwrap().state();
+    assert_eq!(state, State::Failed);
+    assert_eq!(world.alerts().await, ["payment_refund_failed"]);
+    assert_eq!(
+        world.next_timer().await.map(|at| at > world.now()),
+        Some(true),
+        "only the attempt's timer is left"
+    );
+    world.finish_drained().await;
+}

@@ -1,0 +1,102 @@
+//! What is found without a notification (T18), and how attempts end.
+
+use std::time::Duration;
+
+use crate::{
+    gateway::{Status, Trouble},
+    world::{World, order},
+};
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+#[tokio::test]
+async fn money_whose_notification_is_lost_is_found_within_five_minutes() {
+    // Paid early, in the middle and in the last second.
+    for paid_after in [0, 1, 59, 61, 200, 600, 1_000, 1_500, 1_739] {
+        let world = World::new().await;
+        let attempt_id = world.begin(order(1)).await;
+        world.pass(Duration::from_secs(paid_after)).await;
+        assert!(world.gateway.pay(attempt_id));
+        world.pass(5 * MINUTE).await;
+        assert_eq!(world.captures().await, 1, "paid after {paid_after} s");
+        assert_eq!(world.captured_facts().await.len(), 1);
+        world.finish_drained().await;
+    }
+}
+
+#[tokio::test]
+async fn an_unpaid_attempt_is_closed_at_its_expiry_and_looked_at_once_more() {
+    let world = World::new().await;
+    let attempt_id = world.begin(order(1)).await;
+    world.pass(29 * MINUTE + Duration::from_secs(11)).await;
+    assert_eq!(world.gateway.trade(attempt_id).status, Status::Closed);
+    let view = serde_json::to_value(world.view(order(1)).await).unwrap();
+    assert_eq!((&view["status"], &view["attempts"][0]["state"]), (&"open".into(), &"closed".into()));
+    let queries = world.gateway.calls("alipay.trade.query");
+    assert!(queries <= 13, "{queries} queries in half an hour");
+    world.pass(60 * MINUTE).await;
+    assert_eq!(world.gateway.calls("alipay.trade.query"), queries + 1);
+    assert_eq!(world.next_timer().await, None, "nothing is left to ask");
+    world.finish_drained().await;
+}
+
+#[tokio::test]
+async fn money_that_lands_after_the_close_is_found_without_a_notification() {
+    let world = World::new().await;
+    let attempt_id = world.begin(order(1)).await;
+    world.close(order(1)).await;
+    world.gateway.pay_closed(attempt_id);
+    world.pass(60 * MINUTE).await;
+    let facts = world.captured_facts().await;
+    assert!(matches!(facts.as_slice(), [fact] if fact.late));
+    world.finish_drained().await;
+}
+
+#[tokio::test]
+async fn a_paid_payment_is_not_asked_about() {
+    let world = World::new().await;
+    world.paid(order(1)).await;
+    world.pass(60 * MINUTE).await;
+    assert!(world.gateway.ledger().calls.is_empty());
+    assert_eq!(world.next_timer().await, None);
+    world.finish_drained().await;
+}
+
+#[tokio::test]
+async fn a_provider_that_does_not_answer_is_asked_until_it_does() {
+    let world = World::new().await;
+    let attempt_id = world.begin(order(1)).await;
+    assert!(world.gateway.pay(attempt_id));
+    world.gateway.ledger().down = true;
+    world.pass(44 * MINUTE).await;
+    assert!(world.alerts().await.is_empty());
+    world.pass(60 * MINUTE).await;
+    assert_eq!(world.alerts().await, ["payment_attempt_unsettled"]);
+    world.gateway.ledger().down = false;
+    world.pass(10 * MINUTE).await;
+    assert_eq!(world.captures().await, 1);
+    assert_eq!(world.next_timer().await, None);
+    world.finish_drained().await;
+}
+
+#[tokio::test]
+async fn an_answer_somebody_else_signed_is_no_payment() {
+    let world = World::new().await;
+    world.begin(order(1)).await;
+    world.gateway.trouble([Trouble::WrongSignature; 5]);
+    world.pass(10 * MINUTE).await;
+    assert_eq!(world.captures().await, 0);
+    world.finish_drained().await;
+}
+
+#[tokio::test]
+async fn a_paid_trade_with_another_amount_is_not_believed_from_a_query_either() {
+    let world = World::new().await;
+    let attempt_id = world.begin(order(1)).await;
+    world.gateway.ledger().trades.get_mut(&attempt_id.bare()).unwrap().fen = 1;
+    world.gateway.pay(attempt_id);
+    world.pass(5 * MINUTE).await;
+    assert_eq!(world.captures().await, 0);
+    assert_eq!(world.alerts().await, ["payment_capture_refused"]);
+    world.finish().await;
+}

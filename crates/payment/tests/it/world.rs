@@ -1,0 +1,377 @@
+//! A shop's payment with a gateway, a clock that only we move, and its timers in our hands.
+
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
+};
+
+use axum::{Router, body::Body};
+use http::{HeaderMap, Request, StatusCode, header};
+use merx_contracts::{
+    Envelope,
+    events::payment::{PaymentCaptured, PaymentRefunded},
+    ids::{AccountId, AttemptId, OrderId, PaymentId, RefundId},
+    payment::v1::{
+        CloseReply, CloseRequest, OpenReply, OpenRequest, RefundReply, RefundRequest,
+        payments_client::PaymentsClient,
+    },
+};
+use merx_http::{
+    Edge, Health, Info, Limits, Revocations, router,
+    token::{Realm, TokenSigner, TokenVerifier},
+};
+use merx_kernel::{Clock, Currency, Id, Money, Principal, Result, Role, Secret, Timestamp, clock::BoxFuture};
+use merx_payment::{AlipayConfig, PaymentConfig, provider::InProcess, queries::PaymentView};
+use merx_platform::{
+    Deps, DueTimer, Module, Peer, Store, projection::compare, rpc::ask, time::SeededEntropy,
+};
+use merx_sql::{Db, DbOptions, Query as _, Stats, params};
+use serde_json::Value;
+use tower::ServiceExt as _;
+
+use crate::gateway::{APP_ID, Gateway, SELLER_ID};
+
+pub const START: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+pub const BUYER: u128 = 11;
+pub const AMOUNT: i64 = 1_999;
+
+/// Stands still until it is moved.
+pub struct StepClock(AtomicI64);
+
+impl Clock for StepClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millis(self.0.load(Ordering::SeqCst))
+    }
+    fn sleep(&self, _: Duration) -> BoxFuture<()> {
+        Box::pin(std::future::pending())
+    }
+}
+
+pub struct World {
+    pub gateway: Gateway,
+    pub deps: Deps,
+    clock: Arc<StepClock>,
+    store: Store,
+    module: Module,
+    peer: Peer,
+    router: Router,
+    signer: TokenSigner,
+    keys: Mutex<u64>,
+    _folder: Option<tempfile::TempDir>,
+}
+
+#[derive(Debug)]
+pub struct Reply {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub text: String,
+}
+
+impl Reply {
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|e| panic!("{e}: {}", self.text))
+    }
+    #[track_caller]
+    pub fn is_problem(&self, status: u16, code: &str) {
+        assert_eq!(self.status.as_u16(), status, "{}", self.text);
+        assert_eq!(self.json()["code"], code);
+    }
+}
+
+pub fn config(gateway: &Gateway) -> PaymentConfig {
+    PaymentConfig {
+        alipay: AlipayConfig {
+            app_id: APP_ID.to_owned(),
+            seller_id: SELLER_ID.to_owned(),
+            gateway_url: "http://gateway.test/gateway.do".to_owned(),
+            private_key: Secret::new(gateway.merchant.to_pem().unwrap()),
+            alipay_public_key: gateway.alipay.public_key().unwrap().to_pem().unwrap(),
+            notify_url: "http://shop.test/v1/payments/alipay/notifications".to_owned(),
+            return_url: Some("http://shop.test/thanks".to_owned()),
+        },
+    }
+}
+
+pub fn order(n: u128) -> PaymentId {
+    Id::from_bits(n << 64)
+}
+pub fn refund_id(n: u128) -> RefundId {
+    Id::from_bits(n)
+}
+pub fn money(minor: i64) -> Money {
+    Money::new(minor, Currency::CNY)
+}
+
+impl World {
+    /// In memory, on the caller's task.
+    pub async fn new() -> Self {
+        Self::seeded(7).await
+    }
+    pub async fn seeded(seed: u64) -> Self {
+        Self::build(None, seed).await
+    }
+    /// On a file, with the threads of a real shop.
+    pub async fn on_file() -> Self {
+        Self::build(Some(tempfile::tempdir().unwrap()), 7).await
+    }
+
+    async fn build(folder: Option<tempfile::TempDir>, seed: u64) -> Self {
+        let clock = Arc::new(StepClock(AtomicI64::new(START.as_millis())));
+        let (shared, entropy): (Arc<dyn Clock>, _) = (clock.clone(), Arc::new(SeededEntropy::new(seed)));
+        let store = Store::new(merx_payment::NAME);
+        let url = match &folder {
+            Some(folder) => format!("sqlite:{}", folder.path().join("merx.db").display()),
+            None => "sqlite::memory:".to_owned(),
+        };
+        let db = Db::open(&url, DbOptions::new(shared.clone()), &store.sequenced_tables()).unwrap();
+        let deps = Deps::new(db, shared.clone(), entropy.clone());
+        let gateway = Gateway::new();
+        let outbound = Arc::new(InProcess(gateway.router()));
+        let limits = Limits {
+            client_requests_per_minute_max: 1_000_000,
+            client_burst_max: 1_000_000,
+            ..Limits::default()
+        };
+        let built = merx_payment::module(&deps, &limits, &config(&gateway), outbound).unwrap();
+        built.module.migrate(&deps.db).await.unwrap();
+        let revocations = Arc::new(Revocations::in_process());
+        revocations.load([], START);
+        let seed = Secret::new(vec![9; 32]);
+        let signer = TokenSigner::new(&seed, Realm::default(), Duration::from_secs(600)).unwrap();
+        let tokens = TokenVerifier::new([signer.public_key()], Realm::default(), shared.clone(), revocations);
+        let edge = Edge {
+            limits,
+            clock: shared,
+            entropy,
+            ids: deps.ids.clone(),
+            tasks: deps.tasks.clone(),
+            tokens: Arc::new(tokens),
+            health: Health::new([]),
+            metrics: deps.metrics.clone(),
+            trusted_proxies: Vec::new(),
+            info: Info::default(),
+        };
+        Self {
+            gateway,
+            peer: Peer::local(built.module.rpc.clone().unwrap()),
+            router: router(built.routes, edge),
+            module: built.module,
+            deps,
+            clock,
+            store,
+            signer,
+            keys: Mutex::new(0),
+            _folder: folder,
+        }
+    }
+
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+    /// Half an hour from the start, as the orders of a shop have it.
+    pub fn deadline(&self) -> Timestamp {
+        START.plus(Duration::from_secs(1_800))
+    }
+    pub fn stats(&self) -> Stats {
+        self.deps.db.stats()
+    }
+
+    // Asks.
+
+    pub fn open_request(&self, payment_id: PaymentId) -> OpenRequest {
+        OpenRequest {
+            payment_id: payment_id.to_string(),
+            order_id: payment_id.cast::<merx_contracts::ids::OrderKind>().to_string(),
+            account_id: AccountId::from_bits(BUYER).to_string(),
+            amount: Some(money(AMOUNT).into()),
+            deadline: self.deadline().as_millis(),
+            subject: "Merx order".to_owned(),
+        }
+    }
+    pub async fn ask_open(&self, request: OpenRequest) -> Result<OpenReply> {
+        ask(PaymentsClient::new(self.peer.clone()).open(request).await)
+    }
+    pub async fn open(&self, payment_id: PaymentId) {
+        self.ask_open(self.open_request(payment_id)).await.unwrap();
+    }
+    pub async fn close(&self, payment_id: PaymentId) -> CloseReply {
+        let request = CloseRequest { payment_id: payment_id.to_string() };
+        ask(PaymentsClient::new(self.peer.clone()).close(request).await).unwrap()
+    }
+    pub async fn refund(
+        &self,
+        payment_id: PaymentId,
+        refund_id: RefundId,
+        attempt_id: AttemptId,
+        minor: i64,
+    ) -> Result<RefundReply> {
+        let request = RefundRequest {
+            payment_id: payment_id.to_string(),
+            refund_id: refund_id.to_string(),
+            amount: Some(money(minor).into()),
+            reason: "late payment".to_owned(),
+            attempt_id: attempt_id.to_string(),
+        };
+        ask(PaymentsClient::new(self.peer.clone()).refund(request).await)
+    }
+
+    // HTTP.
+
+    pub fn token(&self, account: u128, roles: &[Role]) -> String {
+        let account: AccountId = Id::from_bits(account);
+        let principal = Principal { account, session: account.cast(), roles: roles.to_vec() };
+        format!("Bearer {}", self.signer.sign(&principal, self.now()).unwrap())
+    }
+    pub async fn send(&self, request: Request<Body>) -> Reply {
+        let (parts, body) = self.router.clone().oneshot(request).await.unwrap().into_parts();
+        let bytes = axum::body::to_bytes(body, usize::MAX).await.unwrap();
+        let text = String::from_utf8(bytes.to_vec()).unwrap();
+        Reply { status: parts.status, headers: parts.headers, text }
+    }
+    pub async fn get(&self, path: &str, account: u128, role: Role) -> Reply {
+        let request = Request::get(path).header(header::AUTHORIZATION, self.token(account, &[role]));
+        self.send(request.body(Body::empty()).unwrap()).await
+    }
+    pub fn fresh_key(&self) -> String {
+        let mut keys = self.keys.lock().unwrap();
+        *keys += 1;
+        format!("key-{keys}")
+    }
+    pub async fn post_attempt(&self, payment_id: PaymentId, account: u128, key: &str, body: &str) -> Reply {
+        let request = Request::post(format!("/v1/payments/{payment_id}/attempts"))
+            .header(header::AUTHORIZATION, self.token(account, &[Role::Customer]))
+            .header(header::CONTENT_TYPE, "application/json")
+            .header("idempotency-key", key);
+        self.send(request.body(Body::from(body.to_owned())).unwrap()).await
+    }
+    /// Starts an attempt that must succeed.
+    pub async fn start(&self, payment_id: PaymentId) -> (AttemptId, String) {
+        let reply =
+            self.post_attempt(payment_id, BUYER, &self.fresh_key(), r#"{"method":"alipay_page"}"#).await;
+        assert_eq!(reply.status, StatusCode::CREATED, "{}", reply.text);
+        let body = reply.json();
+        (body["attempt_id"].as_str().unwrap().parse().unwrap(), body["pay_url"].as_str().unwrap().to_owned())
+    }
+    /// Opens, starts and visits the cashier.
+    pub async fn begin(&self, payment_id: PaymentId) -> AttemptId {
+        self.open(payment_id).await;
+        let (attempt_id, url) = self.start(payment_id).await;
+        self.gateway.visit(&url);
+        attempt_id
+    }
+    /// Opens, pays and is notified.
+    pub async fn paid(&self, payment_id: PaymentId) -> AttemptId {
+        let attempt_id = self.begin(payment_id).await;
+        assert!(self.gateway.pay(attempt_id));
+        self.notified(attempt_id).await;
+        attempt_id
+    }
+    pub async fn notify(&self, form: String) -> Reply {
+        let request = Request::post("/v1/payments/alipay/notifications")
+            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded; charset=utf-8");
+        self.send(request.body(Body::from(form)).unwrap()).await
+    }
+    /// Sends the notification the trade deserves, which must count.
+    #[track_caller]
+    pub fn notified(&self, attempt_id: AttemptId) -> impl Future<Output = ()> {
+        async move {
+            let reply = self.notify(self.gateway.notification(attempt_id)).await;
+            assert_eq!((reply.status, reply.text.as_str()), (StatusCode::OK, "success"));
+        }
+    }
+    pub async fn view(&self, payment_id: PaymentId) -> PaymentView {
+        let reply = self.get(&format!("/v1/payments/{payment_id}"), BUYER, Role::Customer).await;
+        assert_eq!(reply.status, StatusCode::OK, "{}", reply.text);
+        serde_json::from_str(&reply.text).unwrap()
+    }
+
+    // Time.
+
+    pub fn step(&self, by: Duration) {
+        self.clock.0.fetch_add(i64::try_from(by.as_millis()).unwrap(), Ordering::SeqCst);
+    }
+    /// When the next timer fires, if one is set.
+    pub async fn next_timer(&self) -> Option<Timestamp> {
+        self.timers(1).await.first().map(|row| row.next_at)
+    }
+    async fn timers(&self, limit: i64) -> Vec<merx_platform::store::TimerRow> {
+        let timers = self.store.timers;
+        let kinds: Vec<&'static str> = self.module.timers.iter().map(|t| t.kind).collect();
+        self.deps.db.read("test.timers", move |q| timers.next(q, &kinds, limit)).await.unwrap()
+    }
+    /// Lets time pass, firing every timer when it is due.
+    pub async fn pass(&self, by: Duration) {
+        let until = self.now().plus(by);
+        while let Some(row) = self.timers(1).await.into_iter().next().filter(|row| row.next_at <= until) {
+            let wait = row.next_at.since(self.now());
+            self.step(wait);
+            let handler = self.module.timers.iter().find(|t| t.kind == row.kind).unwrap().handler.clone();
+            handler.fire(DueTimer::new(self.store.clone(), row)).await.unwrap();
+        }
+        self.step(until.since(self.now()));
+    }
+
+    // What is stored.
+
+    pub async fn facts(&self) -> Vec<Envelope> {
+        let outbox = self.store.outbox;
+        let rows = self.deps.db.read("test.outbox", move |q| outbox.read_after(q, 0, 100_000)).await.unwrap();
+        rows.iter().map(|row| Envelope::from_json(&row.envelope).unwrap()).collect()
+    }
+    pub async fn captured_facts(&self) -> Vec<PaymentCaptured> {
+        self.facts().await.iter().filter_map(|e| e.fact().ok()).collect()
+    }
+    pub async fn refunded_facts(&self) -> Vec<PaymentRefunded> {
+        self.facts().await.iter().filter_map(|e| e.fact().ok()).collect()
+    }
+    pub async fn count(&self, sql: &'static str) -> i64 {
+        self.deps.db.read("test.count", move |q| q.query_one(sql, params![], |row| row.get(0))).await.unwrap()
+    }
+    pub async fn captures(&self) -> i64 {
+        self.count("SELECT COUNT(*) FROM payment_events WHERE name = 'PaymentCaptured'").await
+    }
+    /// The kinds of the alerts, oldest first.
+    pub async fn alerts(&self) -> Vec<String> {
+        let sql = "SELECT kind FROM payment_alerts ORDER BY alert_id";
+        self.deps.db.read("test.alerts", move |q| q.query(sql, params![], |row| row.get(0))).await.unwrap()
+    }
+    /// What must hold after every test: the ledger balances, the projection is what the events make, and no event,
+    /// fact or alert names the buyer.
+    pub async fn finish(self) {
+        let unbalanced = "SELECT COUNT(*) FROM (SELECT payment_id, version FROM payment_postings
+                          GROUP BY payment_id, version, currency HAVING SUM(minor) <> 0) AS t";
+        assert_eq!(self.count(unbalanced).await, 0, "the ledger does not balance");
+        let all = compare(
+            &self.deps.db,
+            self.deps.clock.clone(),
+            &self.store,
+            &self.module.migrations,
+            &self.module.projections,
+        );
+        for comparison in all.await.unwrap() {
+            assert!(comparison.is_equal(), "the projection differs from its events: {comparison:?}");
+        }
+        for sql in [
+            "SELECT COUNT(*) FROM payment_events WHERE body LIKE '%zhang%'",
+            "SELECT COUNT(*) FROM payment_outbox WHERE envelope LIKE '%zhang%'",
+            "SELECT COUNT(*) FROM payment_alerts WHERE detail LIKE '%zhang%' OR detail LIKE '%2088102%'",
+        ] {
+            assert_eq!(self.count(sql).await, 0, "personal data is stored: {sql}");
+        }
+    }
+    /// As [`Self::finish`], when everything the gateway knows must have reached us too.
+    pub async fn finish_drained(self) {
+        let ours =
+            self.count("SELECT COALESCE(SUM(minor), 0) FROM payment_postings WHERE account = 'alipay'").await;
+        assert_eq!(ours, self.gateway.balance(), "our ledger and the provider's differ");
+        self.finish().await;
+    }
+}
+
+/// The order a payment pays for.
+pub fn order_of(payment_id: PaymentId) -> OrderId {
+    payment_id.cast()
+}

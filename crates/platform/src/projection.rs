@@ -1,0 +1,206 @@
+//! Inline projections: tables written in the transaction of the events they show, rebuilt from the log and compared.
+
+use std::{sync::Arc, time::Duration};
+
+use aws_lc_rs::digest::{Context, SHA256, digest};
+use merx_kernel::{Clock, Error, Result};
+use merx_sql::{Db, DbOptions, Migration, Query, RecordedEvent, Row, Tx, ValueRef, params};
+
+use crate::store::Store;
+
+/// Events applied in one transaction of a rebuild into scratch.
+const CHUNK: i64 = 500;
+/// How often, and how long apart, a comparison looks whether every event has its position.
+const LOOKS_MAX: usize = 50;
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// A projection of a context's own events.
+#[derive(Clone, Copy)]
+pub struct Projection {
+    /// Its name, for people.
+    pub name: &'static str,
+    /// The tables it alone writes.
+    pub tables: &'static [&'static str],
+    /// Shows one more event. Takes everything from the event and the tables of the projection, and nothing from
+    /// elsewhere: that is what makes a rebuild equal.
+    pub apply: fn(&mut Tx<'_>, &RecordedEvent) -> Result<()>,
+}
+
+impl std::fmt::Debug for Projection {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Projection")
+            .field("name", &self.name)
+            .field("tables", &self.tables)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a table holds, in one figure.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Checksum {
+    /// The table.
+    pub table: &'static str,
+    /// How many rows it has.
+    pub rows: u64,
+    /// SHA-256 over the sorted SHA-256 of the rows, in hexadecimal: independent of the order of rows.
+    pub sha256: String,
+}
+
+/// A projection compared with what its events make of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Comparison {
+    /// The projection.
+    pub projection: &'static str,
+    /// What is there.
+    pub live: Vec<Checksum>,
+    /// What the events make.
+    pub rebuilt: Vec<Checksum>,
+}
+
+impl Comparison {
+    /// Whether both are the same.
+    pub fn is_equal(&self) -> bool {
+        self.live == self.rebuilt
+    }
+}
+
+/// The checksum of a table as it is in `q`'s snapshot.
+///
+/// # Errors
+/// What the database answers.
+pub fn checksum(q: &mut impl Query, table: &'static str) -> Result<Checksum> {
+    let mut hashes = q.query(&format!("SELECT * FROM {table}"), params![], hash_row)?;
+    hashes.sort_unstable();
+    let mut whole = Context::new(&SHA256);
+    for hash in &hashes {
+        whole.update(hash);
+    }
+    let sha256 = whole.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    Ok(Checksum { table, rows: hashes.len() as u64, sha256 })
+}
+
+/// Kind, length and bytes of each column, so that no two different rows hash the same text.
+fn hash_row(row: &Row<'_>) -> Result<Vec<u8>> {
+    let mut text = Vec::new();
+    let mut add = |kind: u8, bytes: &[u8]| {
+        text.push(kind);
+        text.extend_from_slice(&(bytes.len() as u64).to_be_bytes());
+        text.extend_from_slice(bytes);
+    };
+    for index in 0..row.columns() {
+        match row.value(index)? {
+            ValueRef::Null => add(0, &[]),
+            ValueRef::Int(n) => add(1, &n.to_be_bytes()),
+            ValueRef::Text(t) => add(2, t.as_bytes()),
+            ValueRef::Blob(b) => add(3, b),
+        }
+    }
+    Ok(digest(&SHA256, &text).as_ref().to_vec())
+}
+
+/// Rebuilds every projection of a context into a scratch database in memory and compares it with what is there. The
+/// live tables are only read. `migrations` are the context's own.
+///
+/// # Errors
+/// `Unavailable` when events wait too long for their positions; what the database or a projection answers.
+pub async fn compare(
+    db: &Db,
+    clock: Arc<dyn Clock>,
+    store: &Store,
+    migrations: &[Migration],
+    projections: &[Projection],
+) -> Result<Vec<Comparison>> {
+    let (live, last) = snapshot(db, &*clock, store, projections).await?;
+    let scratch = Db::inline(DbOptions::new(clock), &store.sequenced_tables())?;
+    let mut tables = store.migrations();
+    tables.extend_from_slice(migrations);
+    scratch.migrate(store.context(), &tables).await?;
+    replay(db, store, &scratch, projections, last).await?;
+    let mut all = Vec::with_capacity(projections.len());
+    for (projection, live) in projections.iter().zip(live) {
+        let tables = projection.tables;
+        let rebuilt = scratch
+            .read("projection.checksum", move |q| tables.iter().map(|table| checksum(q, table)).collect())
+            .await?;
+        all.push(Comparison { projection: projection.name, live, rebuilt });
+    }
+    Ok(all)
+}
+
+/// The checksums of the live tables, and the position of the last event they show: one snapshot of both. Where
+/// positions come after the commit, it waits for a moment in which none is outstanding.
+async fn snapshot(
+    db: &Db,
+    clock: &dyn Clock,
+    store: &Store,
+    projections: &[Projection],
+) -> Result<(Vec<Vec<Checksum>>, i64)> {
+    for _ in 0..LOOKS_MAX {
+        let (events, projections) = (store.events.clone(), projections.to_vec());
+        let seen = db
+            .read("projection.checksum", move |q| {
+                let outstanding = format!("SELECT COUNT(*) FROM {} WHERE position IS NULL", events.table());
+                if q.query_one(&outstanding, params![], |row| row.get::<i64>(0))? > 0 {
+                    return Ok(None);
+                }
+                let of = |q: &mut _, tables: &[&'static str]| {
+                    tables.iter().map(|table| checksum(q, table)).collect::<Result<Vec<_>>>()
+                };
+                let live = projections.iter().map(|p| of(q, p.tables)).collect::<Result<Vec<_>>>()?;
+                Ok(Some((live, events.last_position(q)?)))
+            })
+            .await?;
+        if let Some(seen) = seen {
+            return Ok(seen);
+        }
+        clock.sleep(LOOK_EVERY).await;
+    }
+    Err(Error::unavailable(
+        "projection.unsequenced",
+        "Events wait for their positions; try again in a moment.",
+    ))
+}
+
+/// Applies the events up to position `last` to the projections in `target`.
+async fn replay(db: &Db, store: &Store, target: &Db, projections: &[Projection], last: i64) -> Result<()> {
+    let mut position = 0;
+    while position < last {
+        let log = store.events.clone();
+        let mut events = db.read("projection.read", move |q| log.read_after(q, position, CHUNK)).await?;
+        let Some(end) = events.last().and_then(|event| event.position) else { break };
+        position = end;
+        events.retain(|event| event.position.is_some_and(|at| at <= last));
+        let projections = projections.to_vec();
+        target
+            .write_low("projection.apply", move |tx| {
+                events.iter().try_for_each(|event| projections.iter().try_for_each(|p| (p.apply)(tx, event)))
+            })
+            .await?;
+    }
+    Ok(())
+}
+
+/// Empties a projection and builds it again from the log, in one transaction: readers see the old one or the new
+/// one. Answers how many events made it.
+///
+/// # Errors
+/// What the database or the projection answers.
+pub async fn rebuild(db: &Db, store: &Store, projection: Projection) -> Result<u64> {
+    let log = store.events.clone();
+    db.write_low("projection.rebuild", move |tx| {
+        for table in projection.tables {
+            tx.execute(&format!("DELETE FROM {table}"), params![])?;
+        }
+        let (mut position, mut count) = (0, 0);
+        loop {
+            let events = log.read_after(tx, position, CHUNK)?;
+            let Some(end) = events.last().and_then(|event| event.position) else { return Ok(count) };
+            for event in &events {
+                (projection.apply)(tx, event)?;
+            }
+            position = end;
+            count += events.len() as u64;
+        }
+    })
+    .await
+}

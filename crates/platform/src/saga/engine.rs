@@ -1,0 +1,372 @@
+//! Carries sagas out: inline for a request, again after a start, later when they are parked.
+
+use std::{
+    collections::BTreeMap,
+    future::Future,
+    pin::Pin,
+    sync::{Arc, Mutex, PoisonError, RwLock},
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use futures_util::{
+    FutureExt as _,
+    future::{BoxFuture, Shared},
+};
+use merx_contracts::ids::SagaId;
+use merx_kernel::{Clock, Entropy, Error, Result, Timestamp};
+use merx_sql::Db;
+use tokio::sync::{Notify, Semaphore, oneshot};
+use tokio_util::sync::CancellationToken;
+
+use super::{AnySaga, End, NewSaga, SagaLog, SagaRow, SagaStatus, drive::Drive, fault::Fault};
+use crate::{activity::Activity, tasks::Tasks, telemetry::Metrics, time::Backoff};
+
+/// Rows read at a time by the engine.
+const PAGE: i64 = 100;
+/// Sagas carried on at the same time without anybody waiting for them.
+const BACKGROUND_MAX: usize = 32;
+/// How often the log is looked at although nothing woke the engine.
+const POLL: Duration = Duration::from_secs(30);
+/// A saga that should be going and has not changed for so long was forgotten by its process.
+const FORGOTTEN_AFTER: Duration = Duration::from_secs(120);
+
+/// Named limits of the engine.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Failures in a row after which a saga is stuck and an alert is raised.
+    pub failures_max: i64,
+    /// The waits between failures.
+    pub backoff: Backoff,
+    /// How often a stuck saga is still tried, in case what it needs has come back.
+    pub stuck_retry: Duration,
+    /// The longest that one action, undo or finish may take; longer is a failure.
+    pub step_timeout: Duration,
+}
+
+impl Default for Limits {
+    /// Stuck after 10 failures, that is within 50 seconds of the first; then tried every ten minutes.
+    fn default() -> Self {
+        Self {
+            failures_max: 10,
+            backoff: Backoff { min: Duration::from_millis(250), max: Duration::from_secs(10) },
+            stuck_retry: Duration::from_secs(600),
+            step_timeout: Duration::from_secs(30),
+        }
+    }
+}
+
+/// What an engine needs.
+#[derive(Clone)]
+pub struct EngineDeps {
+    /// The database of the context.
+    pub db: Db,
+    /// The saga log of the context.
+    pub log: SagaLog,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness, for back-off.
+    pub entropy: Arc<dyn Entropy>,
+    /// Tasks.
+    pub tasks: Tasks,
+    /// Metrics.
+    pub metrics: Metrics,
+    /// Work under way is told here.
+    pub activity: Activity,
+}
+
+/// How far a run of a saga came.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// It ended, now.
+    Ended(End),
+    /// It had ended (`Done`) or been given up (`Abandoned`) before.
+    Closed(SagaStatus),
+    /// It is parked and goes on by itself.
+    Waiting {
+        /// When it is tried next.
+        until: Timestamp,
+        /// What it waits for.
+        reason: String,
+    },
+    /// It needs a person; an alert was raised.
+    Stuck {
+        /// Why.
+        reason: String,
+    },
+    /// This process stops, or could not reach the log; it goes on after a start, or when the engine looks next.
+    Halted,
+}
+
+/// The engine of one context. Cheap to clone.
+#[derive(Clone)]
+pub struct SagaEngine(pub(super) Arc<Inner>);
+
+pub(super) struct Inner {
+    pub(super) deps: EngineDeps,
+    pub(super) limits: Limits,
+    pub(super) fault: Option<Arc<dyn Fault>>,
+    kinds: RwLock<BTreeMap<(String, i64), Arc<dyn AnySaga>>>,
+    active: Mutex<BTreeMap<SagaId, Shared<BoxFuture<'static, Progress>>>>,
+    parked: Notify,
+}
+
+/// A saga under way. Await it for its [`Progress`]; dropping it does not stop the saga.
+#[derive(Clone)]
+pub struct Running(Shared<BoxFuture<'static, Progress>>);
+
+impl Future for Running {
+    type Output = Progress;
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Progress> {
+        Pin::new(&mut self.0).poll(context)
+    }
+}
+
+/// Where the state of a saga comes from.
+pub(super) enum Source {
+    /// From memory: it was started just now.
+    Started(NewSaga),
+    /// From the log.
+    Stored(SagaId),
+}
+
+impl SagaEngine {
+    /// An engine for the given kinds of saga.
+    pub fn new(deps: EngineDeps, kinds: Vec<Arc<dyn AnySaga>>) -> Self {
+        Self::with(deps, kinds, Limits::default(), None)
+    }
+
+    /// An engine with other limits, and with a fault for a test.
+    pub fn with(
+        deps: EngineDeps,
+        kinds: Vec<Arc<dyn AnySaga>>,
+        limits: Limits,
+        fault: Option<Arc<dyn Fault>>,
+    ) -> Self {
+        let engine = Self(Arc::new(Inner {
+            deps,
+            limits,
+            fault,
+            kinds: RwLock::default(),
+            active: Mutex::default(),
+            parked: Notify::new(),
+        }));
+        for kind in kinds {
+            engine.register(kind);
+        }
+        engine
+    }
+
+    /// Adds a kind, or an older version of one whose last sagas have not ended. Kinds that themselves hold this
+    /// engine are added after it is made, before it is started.
+    pub fn register(&self, kind: Arc<dyn AnySaga>) {
+        let key = (kind.name().to_owned(), kind.version());
+        let mut kinds = self.0.kinds.write().unwrap_or_else(PoisonError::into_inner);
+        let earlier = kinds.insert(key, kind);
+        assert!(earlier.is_none(), "a saga of one name and version is registered once");
+    }
+
+    /// Carries on a saga that was started just now, from what is in memory: without reading the log. Begins at
+    /// once, whether or not the answer is awaited. When the saga is under way already, the answer is that run's.
+    pub fn run(&self, saga: &NewSaga) -> Running {
+        self.go(saga.id, || Source::Started(saga.clone()))
+    }
+
+    /// Carries on a saga from its log, due or not.
+    pub fn resume(&self, id: SagaId) -> Running {
+        self.go(id, || Source::Stored(id))
+    }
+
+    fn go(&self, id: SagaId, source: impl FnOnce() -> Source) -> Running {
+        let (answer, receiver) = oneshot::channel();
+        let running = receiver.map(|p| p.unwrap_or(Progress::Halted)).boxed().shared();
+        {
+            let mut active = self.0.active.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(under_way) = active.get(&id) {
+                return Running(under_way.clone());
+            }
+            active.insert(id, running.clone());
+        }
+        let drive = Drive::new(self.0.clone(), source());
+        let leave = Leave { engine: self.0.clone(), id };
+        let busy = self.0.deps.activity.begin();
+        let task = self.0.deps.tasks.spawn("saga", async move {
+            let progress = drive.run().await;
+            // First out of the list, then the answer: whoever has the answer can start the saga anew.
+            drop(leave);
+            drop(answer.send(progress));
+            drop(busy);
+        });
+        drop(task);
+        Running(running)
+    }
+
+    /// Whether a saga is under way in this process.
+    pub fn is_active(&self, id: SagaId) -> bool {
+        self.0.active.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&id)
+    }
+
+    /// Begins the background work: takes up every unfinished saga, then wakes the parked ones when they are due.
+    pub fn start(&self) {
+        let engine = self.clone();
+        let loops = self.0.deps.tasks.spawn_loop("sagas", move |stop| engine.clone().tend(stop));
+        drop(loops);
+    }
+
+    async fn tend(self, stop: CancellationToken) -> Result<()> {
+        let permits = Arc::new(Semaphore::new(BACKGROUND_MAX));
+        self.take_up(&stop, &permits).await?;
+        loop {
+            // Asked for before looking, so that a saga parked in between is not missed.
+            let parked = self.0.parked.notified();
+            let now = self.0.deps.clock.now();
+            let log = self.0.deps.log;
+            let (due, next) = self
+                .0
+                .deps
+                .db
+                .read("saga.due", move |q| {
+                    let mut due = log.due(q, now, PAGE)?;
+                    due.extend(log.forgotten(q, now.minus(FORGOTTEN_AFTER), PAGE)?);
+                    Ok((due, log.next_due(q, now)?))
+                })
+                .await?;
+            let full = due.len() >= usize::try_from(PAGE).unwrap_or(usize::MAX);
+            for row in due {
+                self.carry_on(row.id, &stop, &permits).await;
+            }
+            if full {
+                continue;
+            }
+            let wait = next.map_or(POLL, |at| at.since(now).min(POLL));
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return Ok(()),
+                () = parked => {}
+                () = self.0.deps.clock.sleep(wait) => {}
+            }
+        }
+    }
+
+    /// What a start does: everything that was going, and the stuck ones, for the new program may know better.
+    async fn take_up(&self, stop: &CancellationToken, permits: &Arc<Semaphore>) -> Result<()> {
+        let (log, db) = (self.0.deps.log, &self.0.deps.db);
+        let mut after = None;
+        let mut count = 0;
+        loop {
+            let page: Vec<SagaRow> = db.read("saga.open", move |q| log.open(q, after, PAGE)).await?;
+            let Some(last) = page.last() else { break };
+            after = Some(last.id);
+            for row in page.iter().filter(|row| row.status != SagaStatus::Waiting) {
+                count += 1;
+                self.carry_on(row.id, stop, permits).await;
+            }
+        }
+        if count > 0 {
+            tracing::info!(context = log.context(), count, "unfinished sagas taken up again");
+        }
+        Ok(())
+    }
+
+    /// Resumes a saga in the background, waiting while too many are under way.
+    async fn carry_on(&self, id: SagaId, stop: &CancellationToken, permits: &Arc<Semaphore>) {
+        if stop.is_cancelled() || self.is_active(id) {
+            return;
+        }
+        let permit = tokio::select! {
+            biased;
+            () = stop.cancelled() => return,
+            permit = permits.clone().acquire_owned() => permit,
+        };
+        let running = self.resume(id);
+        let done = self.0.deps.tasks.spawn("saga.background", async move {
+            let _: Progress = running.await;
+            drop(permit);
+        });
+        drop(done);
+    }
+
+    /// At most `limit` (100 at the most) sagas for an operator, the newest first.
+    ///
+    /// # Errors
+    /// What the database answers.
+    pub async fn list(
+        &self,
+        status: Option<SagaStatus>,
+        before: Option<SagaId>,
+        limit: i64,
+    ) -> Result<Vec<SagaRow>> {
+        let log = self.0.deps.log;
+        self.0.deps.db.read("saga.list", move |q| log.list(q, status, before, limit.clamp(1, PAGE))).await
+    }
+
+    /// One saga.
+    ///
+    /// # Errors
+    /// `NotFound` `saga.not_found`; what the database answers.
+    pub async fn find(&self, id: SagaId) -> Result<SagaRow> {
+        let log = self.0.deps.log;
+        let found = self.0.deps.db.read("saga.find", move |q| log.find(q, id)).await?;
+        found.ok_or_else(|| Error::not_found("saga.not_found", format!("There is no saga {id}.")))
+    }
+
+    /// An operator's retry: failures are forgotten and the saga goes on now.
+    ///
+    /// # Errors
+    /// `saga.not_found`; `Conflict` `saga.closed` when it has ended; what the database answers.
+    pub async fn retry(&self, id: SagaId) -> Result<Running> {
+        self.find(id).await?;
+        let (log, now) = (self.0.deps.log, self.0.deps.clock.now());
+        if !self.0.deps.db.write("saga.retry", move |tx| log.retry(tx, id, now)).await? {
+            return Err(closed(id));
+        }
+        tracing::warn!(saga_id = %id, "an operator retries a saga");
+        Ok(self.resume(id))
+    }
+
+    /// An operator gives a saga up: nothing more is done or undone by it.
+    ///
+    /// # Errors
+    /// `saga.not_found`; `Conflict` `saga.closed` when it has ended, `saga.active` while it is under way; what the
+    /// database answers.
+    pub async fn abandon(&self, id: SagaId) -> Result<()> {
+        self.find(id).await?;
+        if self.is_active(id) {
+            return Err(Error::conflict("saga.active", format!("Saga {id} is under way at this moment.")));
+        }
+        let (log, now) = (self.0.deps.log, self.0.deps.clock.now());
+        if !self.0.deps.db.write("saga.abandon", move |tx| log.abandon(tx, id, now)).await? {
+            return Err(closed(id));
+        }
+        tracing::warn!(saga_id = %id, "an operator abandoned a saga");
+        Ok(())
+    }
+}
+
+fn closed(id: SagaId) -> Error {
+    Error::conflict("saga.closed", format!("Saga {id} has ended."))
+}
+
+impl Inner {
+    pub(super) fn kind(&self, name: &str, version: i64) -> Option<Arc<dyn AnySaga>> {
+        let kinds = self.kinds.read().unwrap_or_else(PoisonError::into_inner);
+        kinds.get(&(name.to_owned(), version)).cloned()
+    }
+
+    /// A saga was parked: the background loop looks again when it is due.
+    pub(super) fn wake(&self) {
+        self.parked.notify_one();
+    }
+}
+
+/// Takes a saga out of the list of active ones however its run ends.
+struct Leave {
+    engine: Arc<Inner>,
+    id: SagaId,
+}
+
+impl Drop for Leave {
+    fn drop(&mut self) {
+        self.engine.active.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.id);
+    }
+}

@@ -1,0 +1,49 @@
+//! The platform's tests: the tables on every mode of the database, the bus, timers, idempotency keys, projections,
+//! sagas, calls. What needs a server that is not there is reported as ignored, with its reason in the name.
+
+mod bus;
+mod bus_faults;
+mod config;
+mod idempotency;
+mod paused;
+mod projection;
+mod rpc;
+mod saga;
+mod saga_machine;
+mod saga_world;
+mod store;
+mod tasks;
+mod timers;
+mod trace;
+mod world;
+
+fn main() {
+    let arguments = libtest_mimic::Arguments::from_args();
+    let trials = [
+        store::trials(),
+        bus::trials(),
+        bus_faults::trials(),
+        timers::trials(),
+        idempotency::trials(),
+        projection::trials(),
+        config::trials(),
+        trace::trials(),
+        tasks::trials(),
+        rpc::trials(),
+        saga_machine::trials(),
+        saga::trials(),
+    ]
+    .concat_trials();
+    libtest_mimic::run(&arguments, trials).exit();
+}
+
+/// Flattens lists of trials, which cannot be cloned.
+trait Concat {
+    fn concat_trials(self) -> Vec<libtest_mimic::Trial>;
+}
+
+impl<const N: usize> Concat for [Vec<libtest_mimic::Trial>; N] {
+    fn concat_trials(self) -> Vec<libtest_mimic::Trial> {
+        self.into_iter().flatten().collect()
+    }
+}

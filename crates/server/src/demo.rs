@@ -1,0 +1,208 @@
+//! What `merx up` makes up once for each data folder: accounts with fresh passwords, sandbox keys, a catalogue with
+//! stock. Every step has an identity made beforehand, so that a start killed half-way is finished by the next.
+
+use std::path::Path;
+
+use merx_accounts::CreateAccount;
+use merx_alipay::{PrivateKey, PublicKey};
+use merx_catalogue::domain::{LocalText, Product, ProductOption, SkuSpec};
+use merx_contracts::ids::{AccountId, ProductId, Sku};
+use merx_inventory::commands::{StockReceipt, receive_stock};
+use merx_kernel::{Currency, Entropy, Error, Id, IdGen, Money, Result, Role, Secret};
+use serde::{Deserialize, Serialize};
+
+use crate::{files, shop::Shop};
+
+/// The application of the demo at the sandbox.
+pub const APP_ID: &str = "2021000000000001";
+/// The account that is paid at the sandbox.
+pub const SELLER_ID: &str = "2088000000000001";
+
+/// One demo account.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DemoAccount {
+    /// Its identity.
+    pub id: AccountId,
+    /// What it is.
+    pub role: Role,
+    /// Log-in name.
+    pub email: String,
+    /// Made afresh for this data folder.
+    pub password: String,
+}
+
+/// What was made up for a data folder.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Demo {
+    /// The accounts.
+    pub accounts: Vec<DemoAccount>,
+    /// The shop's private key at the sandbox, PEM.
+    pub merchant_key: String,
+    /// The sandbox's private key, PEM.
+    pub sandbox_key: String,
+    /// Where the API was last.
+    pub api_url: String,
+    /// Where the sandbox was last.
+    pub sandbox_url: String,
+    /// Whether everything below was loaded into the database.
+    pub loaded: bool,
+}
+
+impl Demo {
+    /// The demo of a data folder, made up when there is none.
+    ///
+    /// # Errors
+    /// `server.data_dir` when its file cannot be read or written.
+    pub fn of(dir: &Path, ids: &IdGen, entropy: &dyn Entropy) -> Result<Self> {
+        let path = dir.join(files::DEMO);
+        if let Some(demo) = files::read(&path)? {
+            return Ok(demo);
+        }
+        let account = |role: Role, name: &str| DemoAccount {
+            id: ids.next(),
+            role,
+            email: format!("{name}@demo.merx.test"),
+            password: password(entropy),
+        };
+        let demo = Self {
+            accounts: vec![
+                account(Role::Customer, "buyer"),
+                account(Role::Warehouse, "warehouse"),
+                account(Role::Administrator, "admin"),
+            ],
+            merchant_key: PrivateKey::generate()?.to_pem()?,
+            sandbox_key: PrivateKey::generate()?.to_pem()?,
+            api_url: String::new(),
+            sandbox_url: String::new(),
+            loaded: false,
+        };
+        files::write(&path, &demo)?;
+        Ok(demo)
+    }
+
+    /// Keeps where the shop listens now, for `merx demo purchase`.
+    ///
+    /// # Errors
+    /// `server.data_dir` when the file cannot be written.
+    pub fn keep_addresses(&mut self, dir: &Path, api_url: String, sandbox_url: String) -> Result<()> {
+        if self.api_url == api_url && self.sandbox_url == sandbox_url {
+            return Ok(());
+        }
+        (self.api_url, self.sandbox_url) = (api_url, sandbox_url);
+        files::write(&dir.join(files::DEMO), self)
+    }
+
+    /// The account with this role.
+    ///
+    /// # Errors
+    /// `server.data_dir` when the demo has none.
+    pub fn account(&self, role: Role) -> Result<&DemoAccount> {
+        self.accounts.iter().find(|a| a.role == role).ok_or_else(|| {
+            Error::unavailable("server.data_dir", format!("demo.json has no account with the role {}", role.name()))
+        })
+    }
+
+    /// The sandbox's side of the keys.
+    ///
+    /// # Errors
+    /// `Invalid` when a key in the file is broken.
+    pub fn sandbox_keys(&self) -> Result<(PublicKey, PrivateKey)> {
+        Ok((PrivateKey::parse(&self.merchant_key)?.public_key()?, PrivateKey::parse(&self.sandbox_key)?))
+    }
+}
+
+/// Four groups of five characters that cannot be mistaken for one another: about 98 bits.
+fn password(entropy: &dyn Entropy) -> String {
+    const LETTERS: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
+    let mut random = [0u8; 20];
+    entropy.fill(&mut random);
+    let letters: Vec<char> = random.iter().map(|b| char::from(LETTERS[usize::from(b & 31)])).collect();
+    letters.chunks(5).map(|group| group.iter().collect::<String>()).collect::<Vec<_>>().join("-")
+}
+
+#[derive(Deserialize)]
+struct Catalogue {
+    currency: Currency,
+    products: Vec<CatalogueProduct>,
+}
+#[derive(Deserialize)]
+struct CatalogueProduct {
+    title: LocalText<200>,
+    description: LocalText<4000>,
+    options: Vec<ProductOption>,
+    skus: Vec<CatalogueSku>,
+}
+#[derive(Deserialize)]
+struct CatalogueSku {
+    sku: Sku,
+    choices: Vec<u16>,
+    price_minor: i64,
+    weight_grams: u32,
+    stock: i64,
+}
+
+/// 2026-01-01 in the time part of a version 7 UUID: demo products have the same ids in every shop.
+const PRODUCT_IDS: u128 = 0x019b_76da_a800_7000_8000_0000_0000_0000;
+/// The stock entries of the demo, likewise.
+const ENTRY_IDS: u128 = 0x019b_76da_a800_7000_9000_0000_0000_0000;
+
+/// Loads accounts, catalogue and stock into a shop that has none of it yet, and remembers that.
+///
+/// # Errors
+/// What the contexts answer.
+pub async fn load(shop: &Shop, demo: &mut Demo, dir: &Path) -> Result<()> {
+    if demo.loaded {
+        return Ok(());
+    }
+    load_rows(shop, demo).await?;
+    demo.loaded = true;
+    files::write(&dir.join(files::DEMO), demo)
+}
+
+/// Everything, each piece under an identity of its own: what is there already stays as it is.
+///
+/// # Errors
+/// What the contexts answer.
+pub async fn load_rows(shop: &Shop, demo: &Demo) -> Result<()> {
+    for account in &demo.accounts {
+        let create = CreateAccount {
+            id: account.id,
+            email: account.email.clone(),
+            password: Secret::new(account.password.clone()),
+            nickname: account.role.name().to_owned(),
+            roles: vec![account.role],
+        };
+        merx_accounts::create_account(&shop.accounts, create).await?;
+    }
+    let catalogue: Catalogue = serde_json::from_str(include_str!("../demo/catalogue.json"))
+        .map_err(|e| Error::internal("the demo catalogue cannot be read").with_source(e))?;
+    let mut entry = ENTRY_IDS;
+    for (ordinal, product) in (0u128..).zip(catalogue.products) {
+        let id: ProductId = Id::from_bits(PRODUCT_IDS + ordinal);
+        let mut skus = Vec::with_capacity(product.skus.len());
+        for sku in &product.skus {
+            skus.push(SkuSpec {
+                sku: sku.sku.clone(),
+                choices: sku.choices.clone(),
+                price: Money::new(sku.price_minor, catalogue.currency),
+                weight_grams: sku.weight_grams,
+            });
+        }
+        let stock: Vec<(Sku, i64)> = product.skus.into_iter().map(|s| (s.sku, s.stock)).collect();
+        let (title, description, options) = (product.title, product.description, product.options);
+        merx_catalogue::commands::create_product(
+            &shop.catalogue,
+            Product { id, title, description, options, skus },
+        )
+        .await?;
+        for (sku, units) in stock {
+            entry += 1;
+            let reason = Some("demo catalogue".to_owned());
+            let receipt = StockReceipt { entry: Id::from_bits(entry), sku, quantity: units, reason };
+            receive_stock(&shop.inventory, receipt).await?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,11 @@
+//! The binary `merx`: command line, configuration, wiring. Straight-line code; rules live in the contexts.
+
+pub mod admin;
+pub mod cli;
+pub mod commands;
+pub mod config;
+pub mod demo;
+pub mod files;
+pub mod instance;
+pub mod run;
+pub mod shop;

@@ -1,0 +1,212 @@
+//! Listening, waiting for a signal, and stopping in order.
+
+use std::{io::Write as _, net::SocketAddr, path::Path, sync::Arc, time::Duration};
+
+use axum::Router;
+use merx_alipay_sandbox::{Sandbox, Web};
+use merx_http::Limits;
+use merx_kernel::{Error, Result, Role};
+use merx_platform::tasks::Tasks;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    admin,
+    cli::Up,
+    config::{Config, HttpConfig, OrdersConfig},
+    demo::{self, Demo},
+    files,
+    instance::{self, Mode},
+    shop::{self, Running, Shop},
+};
+
+/// How long tasks get to end after the last request.
+const SHUTDOWN_MAX: Duration = Duration::from_secs(30);
+
+/// `merx up`: the whole shop with demo and sandbox, on loopback.
+///
+/// # Errors
+/// What to do next, when it cannot start.
+pub async fn up(args: Up) -> Result<()> {
+    shop::refuse_fault_switches()?;
+    check_up(&args)?;
+    files::prepare(&args.data)?;
+    let (mut demo, listener, sandbox_listener) = prepare_demo(&args).await?;
+    let http = HttpConfig { listen: args.listen, ..HttpConfig::default() };
+    let orders = OrdersConfig { payment_deadline_s: args.payment_deadline_s };
+    let mut config = instance::demo_config(&args.data, &demo, http, orders)?;
+    config.database.url = args.database.clone().map(merx_kernel::Secret::new);
+    let shop = instance::open(&config, Mode::ReadWrite)?;
+    shop.migrate().await?;
+    demo::load(&shop, &mut demo, &args.data).await?;
+    let sandbox_db = instance::open_sandbox_db(&args.data, Mode::ReadWrite)?;
+    let (merchant_key, alipay_key) = demo.sandbox_keys()?;
+    let sandbox_config = merx_alipay_sandbox::Config {
+        app_id: demo::APP_ID.to_owned(),
+        seller_id: demo::SELLER_ID.to_owned(),
+        merchant_key,
+        alipay_key,
+        public_url: demo.sandbox_url.clone(),
+    };
+    let (clock, entropy, tasks) = (shop.deps.clock.clone(), shop.deps.entropy.clone(), &shop.deps.tasks);
+    let web = Arc::new(Web::new()?);
+    let (pages, _) = Sandbox::start(sandbox_config, sandbox_db.clone(), clock, entropy, tasks, web).await?;
+    let running = shop.start().await?;
+    let stop = CancellationToken::new();
+    let sandbox = serve(sandbox_listener, pages, &config.http.limits, tasks, &stop);
+    let outcome = tokio::join!(
+        run(&shop, running, listener, &config, &stop, || greet(&args.data, &demo)),
+        sandbox
+    );
+    sandbox_db.close().await;
+    outcome.0
+}
+
+/// `merx serve`: the shop of a configuration file, with neither demo nor sandbox.
+///
+/// # Errors
+/// What to do next, when it cannot start.
+pub async fn serve_configured(config: Config) -> Result<()> {
+    shop::refuse_fault_switches()?;
+    files::prepare(&config.data_dir)?;
+    let listener = bind(config.http.listen, "[http] listen").await?;
+    let shop = instance::open(&config, Mode::ReadWrite)?;
+    shop.migrate().await?;
+    let running = shop.start().await?;
+    let stop = CancellationToken::new();
+    let address = config.http.listen;
+    run(&shop, running, listener, &config, &stop, || say(&format!("Merx serves http://{address}\n"))).await
+}
+
+fn check_up(args: &Up) -> Result<()> {
+    for (flag, address) in [("--listen", args.listen), ("--sandbox-listen", args.sandbox_listen)] {
+        if !address.ip().is_loopback() {
+            return Err(Error::invalid(
+                flag,
+                "must be a loopback address such as 127.0.0.1:8080: the demo's passwords and its sandbox are not for a \
+                 network. Use `merx serve` for that.",
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Binds first, so that a port in use is told before anything is made, and the addresses are known.
+async fn prepare_demo(args: &Up) -> Result<(Demo, TcpListener, TcpListener)> {
+    let listener = bind(args.listen, "--listen").await?;
+    let sandbox_listener = bind(args.sandbox_listen, "--sandbox-listen").await?;
+    let clock = Arc::new(merx_platform::time::SystemClock);
+    let entropy = Arc::new(merx_platform::time::OsEntropy);
+    let ids = merx_kernel::IdGen::new(clock, entropy.clone());
+    let mut demo = Demo::of(&args.data, &ids, &*entropy)?;
+    demo.keep_addresses(&args.data, url_of(&listener)?, url_of(&sandbox_listener)?)?;
+    Ok((demo, listener, sandbox_listener))
+}
+
+async fn bind(address: SocketAddr, flag: &str) -> Result<TcpListener> {
+    TcpListener::bind(address).await.map_err(|e| {
+        let text = if e.kind() == std::io::ErrorKind::AddrInUse {
+            format!("{address} is in use, perhaps by another shop. Stop that one, or choose another with {flag}.")
+        } else {
+            format!("Cannot listen on {address}. Choose another with {flag}.")
+        };
+        Error::unavailable("server.listen", text).with_source(e)
+    })
+}
+
+fn url_of(listener: &TcpListener) -> Result<String> {
+    let address = listener
+        .local_addr()
+        .map_err(|e| Error::unavailable("server.listen", "The listener has no address.").with_source(e))?;
+    Ok(format!("http://{address}"))
+}
+
+async fn serve(listener: TcpListener, pages: Router, limits: &Limits, tasks: &Tasks, stop: &CancellationToken) {
+    merx_http::serve(listener, pages, limits, tasks, stop.cancelled()).await;
+}
+
+/// Serves until a signal, then stops in order: no new requests, those in flight finished, tasks ended, database
+/// closed.
+async fn run(
+    shop: &Shop,
+    running: Running,
+    listener: TcpListener,
+    config: &Config,
+    stop: &CancellationToken,
+    ready: impl FnOnce(),
+) -> Result<()> {
+    let socket = admin::listen(&config.data_dir)?;
+    let signals = Signals::new()?;
+    let tasks = &shop.deps.tasks;
+    let admin_stop = stop.clone();
+    let admin_routes = running.admin;
+    drop(tasks.spawn("server.admin", async move {
+        let served = axum::serve(socket, admin_routes).with_graceful_shutdown(admin_stop.cancelled_owned());
+        if let Err(error) = served.await {
+            tracing::error!(%error, "the admin socket ended");
+        }
+    }));
+    ready();
+    let health = running.health.clone();
+    let public = merx_http::serve(listener, running.router, &config.http.limits, tasks, async {
+        signals.wait().await;
+        tracing::info!("stopping: finishing what is in flight");
+        health.drain();
+        stop.cancel();
+    });
+    public.await;
+    let ended = tasks.shutdown(SHUTDOWN_MAX).await;
+    shop.deps.db.close().await;
+    let _ = std::fs::remove_file(config.data_dir.join(admin::SOCKET));
+    tracing::info!("stopped");
+    ended
+}
+
+struct Signals {
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        let refused = |e| Error::internal("signals cannot be handled").with_source(e);
+        Ok(Self {
+            terminate: signal(SignalKind::terminate()).map_err(refused)?,
+            interrupt: signal(SignalKind::interrupt()).map_err(refused)?,
+        })
+    }
+    async fn wait(mut self) {
+        tokio::select! {
+            biased;
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+/// Tells where to click. To standard output: it is what the command is asked for, not a log.
+fn greet(dir: &Path, demo: &Demo) {
+    let mut text = format!(
+        "\nMerx is open.\n\n  API             {api}  (described at {api}/openapi.json)\n  Alipay sandbox  {sandbox}\n\n  \
+         demo accounts, made for this data folder ({dir}):\n",
+        api = demo.api_url,
+        sandbox = demo.sandbox_url,
+        dir = dir.display(),
+    );
+    for account in &demo.accounts {
+        text.push_str(&format!("    {:<14} {:<26} {}\n", account.role.name(), account.email, account.password));
+    }
+    let buyer = demo.account(Role::Customer).map(|a| a.email.as_str()).unwrap_or_default();
+    text.push_str(&format!(
+        "\n  Watch {buyer} buy something:  merx demo purchase --data {}\n  Stop with Ctrl-C; the data stays.\n\n",
+        dir.display()
+    ));
+    say(&text);
+}
+
+/// Writes to standard output; a closed pipe is no reason to stop a shop.
+pub fn say(text: &str) {
+    let mut out = std::io::stdout().lock();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}

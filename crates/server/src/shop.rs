@@ -1,0 +1,218 @@
+//! The wiring, in straight lines: which context is given what, in the order of who asks whom.
+
+use std::sync::Arc;
+
+use axum::Router;
+use merx_auditor::{Audit, Context, ProviderEntry};
+use merx_http::{ContextModule, Edge, Health, Info, Limits, Route};
+use merx_kernel::{Error, Result, Secret};
+use merx_payment::{PaymentConfig, provider::Outbound};
+use merx_platform::{
+    Deps, Module,
+    module::{Background, sequenced_tables},
+    rpc::Peer,
+};
+use merx_sql::SequencedTable;
+use tonic::service::Routes;
+
+use crate::admin::Admin;
+
+/// Every context, in the order of who asks whom.
+pub const CONTEXTS: &[&str] =
+    &["accounts", "catalogue", "inventory", "payment", "shipping", "cart", "ordering"];
+
+/// The tables whose rows get positions.
+pub fn sequenced() -> Vec<SequencedTable> {
+    sequenced_tables(CONTEXTS)
+}
+
+/// How one context reaches another in the same process.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Topology {
+    /// A call is a call.
+    #[default]
+    Local,
+    /// Every call passes as bytes, as over a wire.
+    Loopback,
+    /// As bytes, and carried out twice, as after a lost answer.
+    LoopbackTwice,
+}
+
+impl Topology {
+    fn peer(self, service: Routes) -> Peer {
+        match self {
+            Self::Local => Peer::local(service),
+            Self::Loopback => Peer::loopback(service),
+            Self::LoopbackTwice => Peer::loopback_twice(service),
+        }
+    }
+}
+
+/// What distinguishes one shop from another.
+#[derive(Clone)]
+pub struct Settings {
+    /// Limits of the public API.
+    pub limits: Limits,
+    /// Orders.
+    pub ordering: merx_ordering::Settings,
+    /// Payment.
+    pub payment: PaymentConfig,
+    /// The seed of the key that signs access tokens.
+    pub token_seed: Secret<Vec<u8>>,
+    /// How the payment provider is reached.
+    pub outbound: Arc<dyn Outbound>,
+    /// How contexts reach each other.
+    pub topology: Topology,
+}
+
+/// A shop, wired but not running.
+pub struct Shop {
+    /// What every context was given.
+    pub deps: Deps,
+    /// The contexts.
+    pub modules: Vec<Module>,
+    /// The public routes.
+    pub routes: Vec<Route>,
+    /// For accounts and demo data.
+    pub accounts: merx_accounts::State,
+    /// For demo data.
+    pub catalogue: merx_catalogue::State,
+    /// For demo data and the watch over orphans.
+    pub inventory: merx_inventory::State,
+    limits: Limits,
+}
+
+/// A shop at work.
+pub struct Running {
+    /// The public API.
+    pub router: Router,
+    /// What operators may do.
+    pub admin: Router,
+    /// Bus, timers, sagas.
+    pub background: Background,
+    /// What `/readyz` answers.
+    pub health: Health,
+}
+
+impl Shop {
+    /// Wires the contexts. Touches no table.
+    ///
+    /// # Errors
+    /// `Invalid` naming each wrong value of the settings.
+    pub fn wire(mut deps: Deps, settings: Settings) -> Result<Self> {
+        let Settings { limits, ordering, payment, token_seed, outbound, topology } = settings;
+        let mut modules = Vec::new();
+        let mut routes = Vec::new();
+        let mut join = |deps: &mut Deps, context: ContextModule| {
+            if let Some(rpc) = &context.module.rpc {
+                deps.peers.insert(context.module.name(), topology.peer(rpc.clone()));
+            }
+            routes.extend(context.routes);
+            modules.push(context.module);
+        };
+
+        let accounts = merx_accounts::State::new(&deps, &token_seed)?;
+        join(&mut deps, merx_accounts::module(&accounts, &limits));
+        let catalogue = merx_catalogue::State::new(&deps);
+        join(&mut deps, merx_catalogue::module(&catalogue));
+        let inventory = merx_inventory::State::new(&deps);
+        join(&mut deps, merx_inventory::module(&inventory, &limits));
+        let payment = merx_payment::module(&deps, &limits, &payment, outbound)?;
+        join(&mut deps, payment);
+        let tariff = merx_shipping::Tariff::default();
+        let shipping = merx_shipping::State::new(&deps, tariff, &deps.peer("accounts")?);
+        join(&mut deps, merx_shipping::module(&shipping, &limits));
+        let cart = merx_cart::module(&deps)?;
+        join(&mut deps, cart);
+        let ordering = merx_ordering::module(&deps, ordering, &limits)?;
+        join(&mut deps, ordering);
+
+        Ok(Self { deps, modules, routes, accounts, catalogue, inventory, limits })
+    }
+
+    /// Brings every context's tables up to date.
+    ///
+    /// # Errors
+    /// `sql.schema_newer` for a database of a later version; what the database answers.
+    pub async fn migrate(&self) -> Result<()> {
+        for module in &self.modules {
+            module.migrate(&self.deps.db).await?;
+        }
+        Ok(())
+    }
+
+    /// Sets everything going but the listeners. Tables must be up to date.
+    ///
+    /// # Errors
+    /// `Internal` when the contexts do not fit together; what the database answers.
+    pub async fn start(&self) -> Result<Running> {
+        self.accounts.load().await?;
+        let background = merx_platform::module::start(&self.deps, &self.modules)?;
+        merx_inventory::start(&self.inventory, &self.deps.tasks);
+        let db = self.deps.db.clone();
+        let database: merx_http::Check = Arc::new(move || {
+            let db = db.clone();
+            Box::pin(async move { db.read("server.ready", |_| Ok(())).await })
+        });
+        let health = Health::new([("database", database)]);
+        self.deps.metrics.with_registry(|registry| self.deps.db.register_metrics(registry));
+        let edge = Edge {
+            limits: self.limits.clone(),
+            clock: self.deps.clock.clone(),
+            entropy: self.deps.entropy.clone(),
+            ids: self.deps.ids.clone(),
+            tasks: self.deps.tasks.clone(),
+            tokens: self.accounts.tokens(),
+            health: health.clone(),
+            metrics: self.deps.metrics.clone(),
+            trusted_proxies: Vec::new(),
+            info: Info { title: "Merx", version: env!("CARGO_PKG_VERSION") },
+        };
+        let admin = Admin {
+            db: self.deps.db.clone(),
+            bus: background.bus.clone(),
+            contexts: self.modules.iter().map(|m| (m.store.clone(), m.sagas.clone())).collect(),
+        };
+        let router = merx_http::router(self.routes.clone(), edge);
+        Ok(Running { router, admin: crate::admin::router(admin), background, health })
+    }
+
+    /// What the auditor needs; `provider` is the payment provider's own ledger.
+    pub fn audit(&self, provider: Option<Vec<ProviderEntry>>, drained: bool) -> Audit {
+        Audit {
+            db: self.deps.db.clone(),
+            clock: self.deps.clock.clone(),
+            contexts: self.modules.iter().map(Context::of).collect(),
+            provider,
+            acknowledged: Vec::new(),
+            poison_sent: 0,
+            drained,
+        }
+    }
+}
+
+/// The sandbox's ledger in the auditor's words.
+pub fn provider_entries(ledger: Vec<merx_alipay_sandbox::Entry>) -> Vec<ProviderEntry> {
+    let of = |entry: merx_alipay_sandbox::Entry| ProviderEntry {
+        attempt_number: entry.out_trade_no,
+        refund_number: Some(entry.out_request_no).filter(|n| !n.is_empty()),
+        amount: entry.amount,
+        at: entry.at,
+    };
+    ledger.into_iter().map(of).collect()
+}
+
+/// Refuses a build that carries fault switches: it must never serve a shop.
+///
+/// # Errors
+/// `server.fault_switches`.
+pub fn refuse_fault_switches() -> Result<()> {
+    if merx_kernel::guard::switches_compiled_in() {
+        return Err(Error::unavailable(
+            "server.fault_switches",
+            "This build was made with --cfg merx_mutants and carries fault switches; it must not serve a shop.",
+        ));
+    }
+    Ok(())
+}
+

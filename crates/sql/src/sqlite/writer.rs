@@ -1,0 +1,263 @@
+//! The one writer: takes what is queued, runs each closure in a savepoint, commits once, answers then.
+
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Arc,
+        atomic::{AtomicI32, Ordering},
+    },
+    time::Duration,
+};
+
+use merx_kernel::{Error, Result};
+use rusqlite::Connection;
+use tokio::time::Instant;
+
+use crate::{
+    db::Shared,
+    error,
+    job::{Done, Job, fault_strikes},
+    options::FaultPoint,
+    sqlite::session::{SqliteSession, meaning},
+    tx::{Positions, Tx},
+};
+
+pub(crate) struct Writer {
+    conn: Connection,
+    shared: Arc<Shared>,
+    /// The last position given out.
+    position: i64,
+    /// No position above this was ever promised by the file; raised in the batch that goes beyond it.
+    position_ceiling: i64,
+    /// Pages in the write-ahead log after the last commit.
+    wal_pages: Arc<AtomicI32>,
+    /// Set when a commit had an unknown outcome: the process is about to stop, and nothing is written any more.
+    stopped: Option<Error>,
+}
+
+/// How a batch ended.
+enum Ending {
+    Committed,
+    /// Certainly nothing was kept.
+    RolledBack(Error),
+    Unknown(Error),
+}
+
+impl Writer {
+    /// The most closures of one commit.
+    pub(crate) const BATCH_MAX: usize = 256;
+    /// How long a batch takes in new closures.
+    const BATCH_TIME: Duration = Duration::from_millis(2);
+    /// Positions promised at a time.
+    const POSITION_BLOCK: i64 = 10_000;
+    /// The log is copied into the file when it has this many pages and nobody waits …
+    const CHECKPOINT_IDLE_PAGES: i32 = 1_000;
+    /// … or this many pages, whoever waits.
+    const CHECKPOINT_BUSY_PAGES: i32 = 8_000;
+
+    /// Takes over a connection that [`super::open_writer`] has prepared.
+    pub(crate) fn new(mut conn: Connection, shared: Arc<Shared>) -> Result<Self> {
+        let ceiling: i64 = conn
+            .query_row("SELECT ceiling FROM merx_sequencer WHERE id = 1", [], |row| row.get(0))
+            .map_err(|e| meaning(e, "read the sequencer"))?;
+        let wal_pages = Arc::new(AtomicI32::new(0));
+        let seen = Arc::clone(&wal_pages);
+        conn.wal_hook(Some(move |_: &mut rusqlite::hooks::Wal, pages| {
+            seen.store(pages, Ordering::Relaxed);
+            Ok(())
+        }))
+        .map_err(|e| meaning(e, "watch the log"))?;
+        Ok(Self { conn, shared, position: ceiling, position_ceiling: ceiling, wal_pages, stopped: None })
+    }
+
+    /// The connection, for reads of the inline mode.
+    pub(crate) fn connection(&self) -> &Connection {
+        &self.conn
+    }
+
+    /// One batch: `first` and whatever `more` gives until the batch is full or its time is over.
+    pub(crate) fn batch(&mut self, first: Box<dyn Job>, mut more: impl FnMut() -> Option<Box<dyn Job>>) {
+        let begun = match &self.stopped {
+            Some(error) => Err(error::same_again(error)),
+            None => self.control("BEGIN IMMEDIATE"),
+        };
+        if let Err(error) = begun {
+            first.settle(Some(error));
+            return;
+        }
+        let started = Instant::now();
+        let mut done: Vec<Done> = Vec::new();
+        let mut wakes = BTreeSet::new();
+        let mut next = Some(first);
+        let mut ended = None;
+        while let Some(job) = next.take() {
+            let (one, failure) = self.run(job, &mut wakes);
+            done.push(one);
+            if failure.is_some() {
+                ended = failure;
+                break;
+            }
+            if done.len() < Self::BATCH_MAX && started.elapsed() < Self::BATCH_TIME {
+                next = more();
+            }
+        }
+        let ending = match ended {
+            Some(error) => self.abandon(error),
+            None => self.commit(&done),
+        };
+        self.settle(ending, done, &wakes);
+    }
+
+    /// Runs one closure in its savepoint. The error, if any, is one that ended the whole transaction.
+    fn run(&mut self, mut job: Box<dyn Job>, wakes: &mut BTreeSet<String>) -> (Done, Option<Error>) {
+        let queued = job.queued();
+        if let Err(error) = self.control("SAVEPOINT one") {
+            return (Done { job, ok: false, counts: Default::default(), queued }, Some(error));
+        }
+        let mut session = SqliteSession::new(&self.conn);
+        let mut tx = Tx::new(&mut session, Positions::Writer(&mut self.position));
+        let mut ok = job.run(&mut tx);
+        let counts = tx.counts;
+        let broken = tx.broken();
+        if ok {
+            wakes.append(&mut tx.wakes);
+        }
+        let mut failure = None;
+        if self.conn.is_autocommit() {
+            failure = Some(
+                broken.unwrap_or_else(|| Error::internal("a closure ended the transaction of its batch")),
+            );
+        } else if ok {
+            failure = self.control("RELEASE one").err();
+        } else {
+            failure =
+                self.control("ROLLBACK TO one").and_then(|()| self.control("RELEASE one")).err().or(failure);
+        }
+        ok = ok && failure.is_none();
+        (Done { job, ok, counts, queued }, failure)
+    }
+
+    /// Undoes whatever is left of the transaction.
+    fn abandon(&mut self, error: Error) -> Ending {
+        if !self.conn.is_autocommit()
+            && let Err(e) = self.conn.execute_batch("ROLLBACK")
+        {
+            tracing::error!(error = %e, "the transaction could not be rolled back");
+        }
+        if self.conn.is_autocommit() {
+            Ending::RolledBack(error)
+        } else {
+            Ending::Unknown(error::outcome_unknown(error.chain()))
+        }
+    }
+
+    fn commit(&mut self, done: &[Done]) -> Ending {
+        if !done.iter().any(|one| one.ok) {
+            // Nothing to keep: the errors of the closures stand.
+            let ending = self.abandon(error::closed());
+            return if matches!(ending, Ending::RolledBack(_)) { Ending::Committed } else { ending };
+        }
+        let promised = self.promise_positions();
+        if let Err(error) = promised {
+            return self.abandon(error);
+        }
+        if fault_strikes(&self.shared, FaultPoint::BeforeCommit, done) {
+            return self.abandon(error::io("a fault was put in before the commit"));
+        }
+        let changed = self.conn.prepare_cached("COMMIT").and_then(|mut s| s.execute([]));
+        match changed {
+            Ok(_) if fault_strikes(&self.shared, FaultPoint::AfterCommit, done) => {
+                self.position_ceiling = promised.unwrap_or(self.position_ceiling);
+                self.shared.book.committed(done.len());
+                Ending::Unknown(error::outcome_unknown("a fault was put in after the commit"))
+            }
+            Ok(_) => {
+                self.position_ceiling = promised.unwrap_or(self.position_ceiling);
+                self.shared.book.committed(done.len());
+                Ending::Committed
+            }
+            Err(e) => self.commit_failed(e),
+        }
+    }
+
+    /// A full disk or a busy file leaves the transaction undone. After an I/O error nobody knows: the commit
+    /// record may be on the disk. Only the next start, reading the file, can tell.
+    fn commit_failed(&mut self, cause: rusqlite::Error) -> Ending {
+        use rusqlite::ErrorCode::{DatabaseBusy, DatabaseLocked, DiskFull};
+        let known = matches!(cause.sqlite_error_code(), Some(DiskFull | DatabaseBusy | DatabaseLocked));
+        let error = meaning(cause, "COMMIT");
+        if known {
+            return self.abandon(error);
+        }
+        let fatal = error::outcome_unknown(error.chain());
+        tracing::error!(error = %fatal.chain(), "a commit has an unknown outcome; the process must stop");
+        (self.shared.on_fatal)(&fatal);
+        self.stopped = Some(error::same_again(&fatal));
+        Ending::Unknown(fatal)
+    }
+
+    /// Positions given out in this batch must never be given out again after a restart, even when their rows
+    /// are pruned: the ceiling is raised in the same transaction. Answers the new ceiling, once committed.
+    fn promise_positions(&mut self) -> Result<i64> {
+        if self.position <= self.position_ceiling {
+            return Ok(self.position_ceiling);
+        }
+        let ceiling = self.position + Self::POSITION_BLOCK;
+        let sql = "UPDATE merx_sequencer SET ceiling = ? WHERE id = 1";
+        self.conn
+            .prepare_cached(sql)
+            .and_then(|mut s| s.execute([ceiling]))
+            .map(|_| ceiling)
+            .map_err(|e| meaning(e, sql))
+    }
+
+    fn settle(&mut self, ending: Ending, done: Vec<Done>, wakes: &BTreeSet<String>) {
+        match ending {
+            Ending::Committed => {
+                for one in &done {
+                    one.record(&self.shared);
+                }
+                self.shared.channels.wake(wakes);
+                for one in done {
+                    one.job.settle(None);
+                }
+            }
+            Ending::RolledBack(error) | Ending::Unknown(error) => {
+                tracing::warn!(error = %error.chain(), closures = done.len(), "a batch failed");
+                // What an unknown commit may have kept, its listeners should look for.
+                self.shared.channels.wake(wakes);
+                for one in done {
+                    self.shared.book.failed(one.job.label());
+                    one.job.settle(Some(error::same_again(&error)));
+                }
+            }
+        }
+    }
+
+    fn control(&self, sql: &'static str) -> Result<()> {
+        self.conn.prepare_cached(sql).and_then(|mut s| s.execute([])).map(|_| ()).map_err(|e| meaning(e, sql))
+    }
+
+    /// Copies the log into the file when it has grown (see the limits above).
+    pub(crate) fn checkpoint_if_due(&self, idle: bool) {
+        let pages = self.wal_pages.load(Ordering::Relaxed);
+        let mode = if pages >= Self::CHECKPOINT_BUSY_PAGES {
+            "PRAGMA wal_checkpoint(TRUNCATE)"
+        } else if idle && pages >= Self::CHECKPOINT_IDLE_PAGES {
+            "PRAGMA wal_checkpoint(PASSIVE)"
+        } else {
+            return;
+        };
+        self.wal_pages.store(0, Ordering::Relaxed);
+        if let Err(e) = self.conn.query_row(mode, [], |_| Ok(())) {
+            tracing::warn!(error = %e, "the write-ahead log could not be copied into the file; it keeps growing");
+        }
+    }
+
+    /// The last act: all of the log into the file, and the log emptied.
+    pub(crate) fn close(self) {
+        if let Err(e) = self.conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())) {
+            tracing::warn!(error = %e, "the last checkpoint failed; the next start reads the log instead");
+        }
+    }
+}
