@@ -99,7 +99,7 @@ pub(crate) async fn open(sandbox: &Sandbox, query: &str, body: &[u8]) -> Result<
     }
     let ordered: Ordered = request.biz_content()?;
     let urls = (request.get("notify_url"), request.get("return_url"));
-    let offer = ordered.to_offer("page", code, sandbox.now(), urls.0, urls.1)?;
+    let offer = ordered.into_offer("page", code, sandbox.now(), urls.0, urls.1)?;
     let kept = offer.clone();
     sandbox.db().write("sandbox.open", move |tx| store::keep_offer(tx, &kept)).await?;
     Ok(offer)

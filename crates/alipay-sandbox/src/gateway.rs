@@ -229,7 +229,7 @@ async fn precreate(sandbox: &Sandbox, request: &GatewayRequest) -> Ruled<Fields>
     let ordered: Ordered = content!(request);
     let now = sandbox.now();
     let code = cashier::code_of(request);
-    let offer = match ordered.to_offer("qr", code, now, request.get("notify_url"), None) {
+    let offer = match ordered.into_offer("qr", code, now, request.get("notify_url"), None) {
         Ok(offer) => offer,
         Err(fault) => return Ok(Err(fault)),
     };

@@ -59,7 +59,7 @@ pub(crate) struct Ordered {
 
 impl Ordered {
     /// The offer this makes under `code`.
-    pub fn to_offer(
+    pub fn into_offer(
         self,
         kind: &str,
         code: String,

@@ -2,4 +2,4 @@
 
 mod change_lines;
 
-pub use change_lines::{clear, remove_line, set_line};
+pub use change_lines::{LINES_MAX, clear, remove_line, set_line};

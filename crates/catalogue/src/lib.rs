@@ -38,9 +38,8 @@ pub fn migrations() -> Vec<Migration> {
 }
 
 /// The context.
-pub fn module(deps: &Deps) -> ContextModule {
-    let state = State::new(deps);
+pub fn module(state: &State) -> ContextModule {
     let mut module = Module::new(Store::new("catalogue"), migrations());
     module.rpc = Some(Routes::new(CatalogueServer::new(rpc::CatalogueRpc(state.clone()))));
-    ContextModule { module, routes: http::routes(&state) }
+    ContextModule { module, routes: http::routes(state) }
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use merx_kernel::{Error, Result};
 use serde::Deserialize;
 
 /// The limits of the HTTP surface. Each is a key of the configuration under `[http.limits]`.
@@ -63,6 +64,42 @@ impl Default for Limits {
 }
 
 impl Limits {
+    /// Checks every limit against what the server can carry out.
+    ///
+    /// # Errors
+    /// `Invalid` naming each key that is out of range, and the range.
+    pub fn check(&self) -> Result<()> {
+        let size = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
+        let ranges = [
+            ("body_bytes_max", size(self.body_bytes_max), 1, 64 << 20),
+            ("body_read_ms_max", self.body_read_ms_max, 1, 30_000),
+            ("uri_bytes_max", size(self.uri_bytes_max), 1, 64 << 10),
+            ("header_read_ms_max", self.header_read_ms_max, 1, 30_000),
+            ("headers_max", size(self.headers_max), 1, 1_000),
+            ("header_bytes_max", size(self.header_bytes_max), 8 << 10, 1 << 20),
+            ("write_stall_ms_max", self.write_stall_ms_max, 1, 30_000),
+            ("connections_max", size(self.connections_max), 1, 1_000_000),
+            ("requests_in_flight_max", size(self.requests_in_flight_max), 1, 1_000_000),
+            ("handler_ms_max", self.handler_ms_max, 1, 600_000),
+            ("idempotency_wait_ms_max", self.idempotency_wait_ms_max, 1, self.handler_ms_max),
+            ("client_requests_per_minute_max", self.client_requests_per_minute_max.into(), 1, 60_000_000),
+            ("client_burst_max", self.client_burst_max.into(), 1, 1_000_000_000),
+            ("clients_tracked_max", size(self.clients_tracked_max), 1, 10_000_000),
+            ("drain_ms_max", self.drain_ms_max, 1, 600_000),
+        ];
+        let wrong = ranges.into_iter().filter(|(_, given, min, max)| !(min..=max).contains(&given));
+        let mut error = None;
+        for (key, given, min, max) in wrong {
+            let (pointer, detail) =
+                (format!("http.limits.{key}"), format!("is {given}, must be from {min} to {max}"));
+            error = Some(match error {
+                None => Error::invalid(pointer, detail),
+                Some(error) => Error::with_field(error, pointer, detail),
+            });
+        }
+        error.map_or(Ok(()), Err)
+    }
+
     pub(crate) const fn body_read(&self) -> Duration {
         Duration::from_millis(self.body_read_ms_max)
     }

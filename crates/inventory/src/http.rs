@@ -164,12 +164,7 @@ const WRITE: Access = Access::Permission {
 pub fn routes(state: &State, limits: &Limits) -> Vec<Route> {
     let staff = Staff {
         state: state.clone(),
-        idempotent: Idempotent::new(
-            state.db.clone(),
-            state.store.idempotency.clone(),
-            state.clock.clone(),
-            limits,
-        ),
+        idempotent: Idempotent::new(state.db.clone(), state.store.idempotency, state.clock.clone(), limits),
     };
     vec![
         Route::get("/v1/inventory/{sku}", READ, get_stock, state)
@@ -273,11 +268,16 @@ async fn adjust(
 
 impl Staff {
     /// Enters `command` under the request's key: key, effect and answer in one transaction.
-    async fn enter(self, key: IdempotencyKey, command: StockCommand, warehouse: Warehouse) -> Answer<Response> {
+    async fn enter(
+        self,
+        key: IdempotencyKey,
+        command: StockCommand,
+        warehouse: Warehouse,
+    ) -> Answer<Response> {
         let (store, at) = (self.state.store.clone(), self.state.clock.now());
         let write = move |tx: &mut merx_sql::Tx<'_>| {
             let entry = command.entry();
-            let begun = key.begin(store.idempotency.clone(), tx, entry.entry, at)?;
+            let begun = key.begin(store.idempotency, tx, entry.entry, at)?;
             let Begun::Repeated { effect, saved } = begun else {
                 let level = enter(tx, &store, &command, at)?;
                 let view = StockEntryView {
@@ -287,7 +287,7 @@ impl Staff {
                     stock: WarehouseStockView::new((warehouse.clone(), level)),
                 };
                 let saved = answer(StatusCode::CREATED, &view)?;
-                key.complete(store.idempotency.clone(), tx, &saved)?;
+                key.complete(store.idempotency, tx, &saved)?;
                 return Ok(Ok(saved));
             };
             Ok(Err((effect, saved)))

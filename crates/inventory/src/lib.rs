@@ -19,9 +19,7 @@ use merx_sql::{Db, Migration};
 use tokio::sync::OnceCell;
 use tonic::service::Routes;
 
-pub use http::{
-    AdjustStock, MovementView, ReceiveStock, StockEntryView, StockView, WarehouseStockView,
-};
+pub use http::{AdjustStock, MovementView, ReceiveStock, StockEntryView, StockView, WarehouseStockView};
 pub use projection::projection;
 use store::Warehouse;
 

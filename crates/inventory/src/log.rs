@@ -7,10 +7,7 @@ use merx_platform::{Aggregate, DomainEvent};
 use merx_sql::StreamId;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use crate::domain::{
-    PlacedLine, Reservation, ReservationEvent, StockEvent, reservation,
-    stock::StockEntry,
-};
+use crate::domain::{PlacedLine, Reservation, ReservationEvent, StockEvent, reservation, stock::StockEntry};
 
 /// Reservations as an aggregate.
 pub struct Reservations;

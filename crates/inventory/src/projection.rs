@@ -22,18 +22,19 @@ pub fn projection() -> Projection {
 }
 
 fn apply(tx: &mut Tx<'_>, recorded: &RecordedEvent) -> Result<()> {
-    let (reference, movements) = match InventoryEvent::decode(&recorded.name, recorded.schema, &recorded.body)? {
-        InventoryEvent::Reservation(event) => {
-            let state = Reservations::evolve(Reservation::default(), &event);
-            let id: ReservationId = recorded.stream.id();
-            apply_reservation(tx, id, &state, recorded)?;
-            (id.cast(), Movement::of_reservation(&event))
-        }
-        InventoryEvent::Stock(event) => {
-            let (StockEvent::StockReceived(entry) | StockEvent::StockAdjusted(entry)) = &event;
-            (entry.entry.cast(), vec![Movement::of_stock(&event)])
-        }
-    };
+    let (reference, movements) =
+        match InventoryEvent::decode(&recorded.name, recorded.schema, &recorded.body)? {
+            InventoryEvent::Reservation(event) => {
+                let state = Reservations::evolve(Reservation::default(), &event);
+                let id: ReservationId = recorded.stream.id();
+                apply_reservation(tx, id, &state, recorded)?;
+                (id.cast(), Movement::of_reservation(&event))
+            }
+            InventoryEvent::Stock(event) => {
+                let (StockEvent::StockReceived(entry) | StockEvent::StockAdjusted(entry)) = &event;
+                (entry.entry.cast(), vec![Movement::of_stock(&event)])
+            }
+        };
     apply_movements(tx, reference, &movements, recorded)
 }
 

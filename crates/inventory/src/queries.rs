@@ -72,7 +72,11 @@ pub async fn movements(
 
 /// Before every line: later than any clock.
 fn newest() -> LedgerCursor {
-    LedgerCursor { at: Timestamp::from_millis(i64::MAX), reference: Id::from_bits(u128::MAX), kind: String::new() }
+    LedgerCursor {
+        at: Timestamp::from_millis(i64::MAX),
+        reference: Id::from_bits(u128::MAX),
+        kind: String::new(),
+    }
 }
 
 fn format_cursor(line: &LedgerLine) -> String {
@@ -82,9 +86,13 @@ fn format_cursor(line: &LedgerLine) -> String {
 fn parse_cursor(text: &str) -> Result<LedgerCursor> {
     let parts: Vec<&str> = text.split('.').collect();
     let parsed = match parts.as_slice() {
-        [at, reference, kind] => at.parse().ok().zip(Id::parse_bare(reference).ok()).map(|(at, reference)| {
-            LedgerCursor { at: Timestamp::from_millis(at), reference, kind: (*kind).to_owned() }
-        }),
+        [at, reference, kind] => {
+            at.parse().ok().zip(Id::parse_bare(reference).ok()).map(|(at, reference)| LedgerCursor {
+                at: Timestamp::from_millis(at),
+                reference,
+                kind: (*kind).to_owned(),
+            })
+        }
         _ => None,
     };
     parsed.ok_or_else(|| Error::invalid("cursor", "is not a cursor of this list"))

@@ -20,9 +20,11 @@ const WAREHOUSES: &str =
     "SELECT warehouse, code, name, priority FROM inventory_warehouses ORDER BY priority, warehouse";
 const INSERT_RESERVATION: &str = "INSERT INTO inventory_reservations
  (reservation, status, version, opened_at, changed_at) VALUES (?, ?, ?, ?, ?)";
-const UPDATE_RESERVATION: &str = "UPDATE inventory_reservations SET status = ?, version = version + 1, changed_at = ?
+const UPDATE_RESERVATION: &str =
+    "UPDATE inventory_reservations SET status = ?, version = version + 1, changed_at = ?
  WHERE reservation = ? AND version = ?";
-const RESERVATION: &str = "SELECT status, version, opened_at FROM inventory_reservations WHERE reservation = ?";
+const RESERVATION: &str =
+    "SELECT status, version, opened_at FROM inventory_reservations WHERE reservation = ?";
 const INSERT_STOCK: &str = "INSERT INTO inventory_stock
  (sku, warehouse, available, reserved, sold, received, adjusted, version) VALUES (?, ?, 0, 0, 0, 0, 0, 0)";
 const CHANGE_STOCK: &str = "UPDATE inventory_stock SET available = available + ?, reserved = reserved + ?,
@@ -247,7 +249,12 @@ pub struct LedgerCursor {
 }
 
 /// The ledger of a SKU, newest first, after `cursor`.
-pub fn movements(q: &mut impl Query, sku: &Sku, cursor: &LedgerCursor, limit: i64) -> Result<Vec<LedgerLine>> {
+pub fn movements(
+    q: &mut impl Query,
+    sku: &Sku,
+    cursor: &LedgerCursor,
+    limit: i64,
+) -> Result<Vec<LedgerLine>> {
     let LedgerCursor { at, reference, kind } = cursor;
     let values = params![sku.as_str(), *at, *at, *reference, *reference, kind.as_str(), limit];
     q.query(MOVEMENTS, values, |row| {
@@ -266,7 +273,11 @@ pub fn movements(q: &mut impl Query, sku: &Sku, cursor: &LedgerCursor, limit: i6
 }
 
 /// Reservations made before `before`, still neither sold nor released, no alarm raised: oldest first.
-pub fn new_orphans(q: &mut impl Query, before: Timestamp, limit: i64) -> Result<Vec<(ReservationId, Timestamp)>> {
+pub fn new_orphans(
+    q: &mut impl Query,
+    before: Timestamp,
+    limit: i64,
+) -> Result<Vec<(ReservationId, Timestamp)>> {
     q.query(NEW_ORPHANS, params![before, limit], |row| Ok((row.get(0)?, row.get(1)?)))
 }
 

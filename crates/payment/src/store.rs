@@ -167,20 +167,14 @@ pub fn refunds(q: &mut impl Query, payment_id: PaymentId) -> Result<Vec<RefundRo
 }
 
 /// The attempt a notification names, and whether this notification was taken in before.
-pub fn known_attempt(
-    q: &mut impl Query,
-    attempt_id: AttemptId,
-    provider: &str,
-    trade_no: &str,
-    status: &str,
-) -> Result<Option<KnownAttempt>> {
+pub fn known_attempt(q: &mut impl Query, row: &NotificationRow) -> Result<Option<KnownAttempt>> {
     q.query_opt(
         "SELECT a.payment_id, a.amount_minor, a.currency, n.received_at
          FROM payment_attempts a
          LEFT JOIN payment_notifications n
            ON n.attempt_id = a.attempt_id AND n.provider = ? AND n.trade_no = ? AND n.status = ?
          WHERE a.attempt_id = ?",
-        params![provider, trade_no, status, attempt_id],
+        params![row.provider, &row.trade_no, &row.status, row.attempt_id],
         |row| {
             Ok(KnownAttempt {
                 payment_id: row.get(0)?,

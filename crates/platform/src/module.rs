@@ -152,8 +152,10 @@ pub fn sequenced_tables(contexts: &[&'static str]) -> Vec<SequencedTable> {
 pub struct Background {
     /// The bus.
     pub bus: Arc<dyn Bus>,
+    clock: Arc<dyn Clock>,
     activity: Activity,
     timers: Vec<Arc<TimerRunner>>,
+    sagas: Vec<SagaEngine>,
 }
 
 /// Sets the background work of all modules going: bus, timers, sagas, housekeeping. Tables must be up to date. It
@@ -167,25 +169,28 @@ pub fn start(deps: &Deps, modules: &[Module]) -> Result<Background> {
     let bus = Arc::new(EmbeddedBus::new(deps, &stores, subscriptions)?);
     bus.start(&deps.tasks);
     let mut timers = Vec::new();
+    let mut sagas = Vec::new();
     for module in modules {
         let runner = Arc::new(TimerRunner::new(deps, module.store.clone(), &module.timers));
         runner.start(&deps.tasks);
         timers.push(runner);
-        if let Some(sagas) = &module.sagas {
-            sagas.start();
+        if let Some(engine) = &module.sagas {
+            engine.start();
+            sagas.push(engine.clone());
         }
     }
-    let (deps_, embedded) = (deps.clone(), bus.clone());
+    let (deps_, embedded, engines) = (deps.clone(), bus.clone(), sagas.clone());
     drop(deps.tasks.spawn_loop("housekeeping", move |stop| {
-        keep_house(deps_.clone(), embedded.clone(), stores.clone(), stop)
+        keep_house(deps_.clone(), embedded.clone(), stores.clone(), engines.clone(), stop)
     }));
-    Ok(Background { bus, activity: deps.activity.clone(), timers })
+    Ok(Background { bus, clock: deps.clock.clone(), activity: deps.activity.clone(), timers, sagas })
 }
 
 async fn keep_house(
     deps: Deps,
     bus: Arc<EmbeddedBus>,
     stores: Vec<Store>,
+    sagas: Vec<SagaEngine>,
     stop: CancellationToken,
 ) -> Result<()> {
     loop {
@@ -196,6 +201,9 @@ async fn keep_house(
         }
         for store in &stores {
             store.idempotency.prune_all(&deps.db, &*deps.clock).await?;
+        }
+        for engine in &sagas {
+            engine.prune().await?;
         }
         bus.prune(FACTS_KEPT, INBOX_KEPT).await?;
         bus.lag().await?;
@@ -217,6 +225,11 @@ impl Background {
             for runner in &self.timers {
                 due |= !runner.is_settled().await?;
                 next_at = [next_at, runner.next_at().await?].into_iter().flatten().min();
+            }
+            for engine in &self.sagas {
+                let at = engine.next_at().await?;
+                due |= at.is_some_and(|at| at <= self.clock.now());
+                next_at = [next_at, at].into_iter().flatten().min();
             }
             if !due && self.activity.is_idle() && self.activity.epoch() == seen {
                 return Ok(Settled { next_at, ..settled });

@@ -125,33 +125,40 @@ pub struct TimerRunner {
 
 type Name = (String, u128);
 
-/// The timers at work.
-#[derive(Default)]
-struct Firing {
-    running: BTreeSet<Name>,
-    /// Those that ended without an error since the last look: their rows should be gone.
-    done: BTreeSet<(Name, Timestamp)>,
-    /// One ended while the look was under way, so that the look may have seen it before its end.
-    ended_since_look: bool,
-}
-
-impl Firing {
-    fn end(&mut self, row: &TimerRow, ok: bool) {
-        let name = (row.kind.clone(), row.key);
-        self.running.remove(&name);
-        self.ended_since_look = true;
-        if ok {
-            self.done.insert((name, row.due_at));
-        }
-    }
-}
-
 enum Event {
     Read(Result<Vec<TimerRow>>),
     Fired(TimerRow, Result<()>),
 }
 
 type Jobs = FuturesUnordered<BoxFuture<'static, Event>>;
+
+/// What the runner knows between two events.
+#[derive(Default)]
+struct Run {
+    jobs: Jobs,
+    /// The table is to be read.
+    look: bool,
+    reading: bool,
+    /// The timers at work.
+    firing: BTreeSet<Name>,
+    /// Those that ended without an error since the last look: their rows should be gone.
+    done: BTreeSet<(Name, Timestamp)>,
+    /// One ended while the look was under way, so that the look may have seen it before its end.
+    ended_since_look: bool,
+    next_at: Option<Timestamp>,
+    busy: Option<Busy>,
+}
+
+impl Run {
+    fn end(&mut self, row: &TimerRow, ok: bool) {
+        let name = (row.kind.clone(), row.key);
+        self.firing.remove(&name);
+        (self.ended_since_look, self.look) = (true, true);
+        if ok {
+            self.done.insert((name, row.due_at));
+        }
+    }
+}
 
 impl TimerRunner {
     /// A runner for the timers of `store`.
@@ -208,81 +215,76 @@ impl TimerRunner {
     /// Runs until `stop`, then waits for the handlers under way.
     async fn run(self: Arc<Self>, stop: CancellationToken) -> Result<()> {
         let mut changed = self.db.listen(&self.store.timers.channel());
-        let mut jobs = Jobs::new();
-        let mut firing = Firing::default();
-        let (mut look, mut reading) = (true, false);
-        let mut next_at: Option<Timestamp> = None;
-        let mut busy: Option<Busy> = None;
+        let mut run = Run { look: true, ..Run::default() };
         loop {
             let stopping = stop.is_cancelled();
-            if look && !reading && !stopping {
-                (look, reading, firing.ended_since_look) = (false, true, false);
+            if run.look && !run.reading && !stopping {
+                (run.look, run.reading, run.ended_since_look) = (false, true, false);
                 let runner = self.clone();
-                jobs.push(async move { Event::Read(runner.next(BATCH_MAX).await) }.boxed());
+                run.jobs.push(async move { Event::Read(runner.next(BATCH_MAX).await) }.boxed());
             }
-            if jobs.is_empty() && stopping {
+            if run.jobs.is_empty() && stopping {
                 return Ok(());
             }
-            busy = match (jobs.is_empty(), busy) {
+            run.busy = match (run.jobs.is_empty(), run.busy.take()) {
                 (true, _) => None,
                 (false, None) => Some(self.activity.begin()),
                 (false, some) => some,
             };
-            let wait = next_at.map_or(POLL_EVERY, |at| at.since(self.clock.now())).min(POLL_EVERY);
+            let wait = run.next_at.map_or(POLL_EVERY, |at| at.since(self.clock.now())).min(POLL_EVERY);
             // While a look is under way its answer says when to wake; a full house waits for a place.
-            let may_wait = !stopping && !reading && firing.running.len() < FIRING_MAX;
+            let may_wait = !stopping && !run.reading && run.firing.len() < FIRING_MAX;
             tokio::select! {
                 biased;
                 () = stop.cancelled(), if !stopping => {}
-                Some(event) = jobs.next() => match event {
-                    Event::Read(Ok(rows)) => {
-                        reading = false;
-                        // What ended meanwhile may still be in these rows.
-                        if !firing.ended_since_look && !stopping {
-                            next_at = self.fire_due(rows, &mut firing, &jobs);
-                        }
-                    }
-                    Event::Read(Err(error)) => {
-                        tracing::warn!(context = self.store.context(), error = %error.chain(), "timers could not be read");
-                        reading = false;
-                        next_at = Some(self.clock.now().plus(READ_PAUSE));
-                    }
-                    Event::Fired(row, result) => {
-                        firing.end(&row, result.is_ok());
-                        self.note(&row, result);
-                        look = true;
-                    }
-                },
-                () = changed.changed() => look = true,
-                () = self.clock.sleep(wait), if may_wait => look = true,
+                Some(event) = run.jobs.next() => self.take(&mut run, event, stopping),
+                () = changed.changed() => run.look = true,
+                () = self.clock.sleep(wait), if may_wait => run.look = true,
             }
         }
     }
 
-    /// Fires what is due, as far as there is room; answers when to look again.
-    fn fire_due(
-        self: &Arc<Self>,
-        rows: Vec<TimerRow>,
-        firing: &mut Firing,
-        jobs: &Jobs,
-    ) -> Option<Timestamp> {
+    fn take(self: &Arc<Self>, run: &mut Run, event: Event, stopping: bool) {
+        match event {
+            Event::Read(Ok(rows)) => {
+                run.reading = false;
+                // What ended meanwhile may still be in these rows.
+                if !run.ended_since_look && !stopping {
+                    self.fire_due(rows, run);
+                }
+            }
+            Event::Read(Err(error)) => {
+                tracing::warn!(context = self.store.context(), error = %error.chain(), "timers could not be read");
+                run.reading = false;
+                run.next_at = Some(self.clock.now().plus(READ_PAUSE));
+            }
+            Event::Fired(row, result) => {
+                run.end(&row, result.is_ok());
+                self.note(&row, result);
+            }
+        }
+    }
+
+    /// Fires what is due, as far as there is room, and notes when to look again.
+    fn fire_due(self: &Arc<Self>, rows: Vec<TimerRow>, run: &mut Run) {
         let now = self.clock.now();
-        let done = std::mem::take(&mut firing.done);
+        let done = std::mem::take(&mut run.done);
+        run.next_at = None;
         for row in rows {
             if row.next_at > now {
-                return Some(row.next_at);
+                run.next_at = Some(row.next_at);
+                return;
             }
             let name = (row.kind.clone(), row.key);
-            if firing.running.len() >= FIRING_MAX || firing.running.contains(&name) {
+            if run.firing.len() >= FIRING_MAX || run.firing.contains(&name) {
                 continue;
             }
-            firing.running.insert(name.clone());
+            run.firing.insert(name.clone());
             let runner = self.clone();
             // A handler that forgets to remove its timer would fire for ever without a pause.
             let forgotten = done.contains(&(name, row.due_at));
-            jobs.push(async move { runner.fire(row, forgotten).await }.boxed());
+            run.jobs.push(async move { runner.fire(row, forgotten).await }.boxed());
         }
-        None
     }
 
     async fn fire(&self, row: TimerRow, forgotten: bool) -> Event {

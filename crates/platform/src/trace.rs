@@ -26,11 +26,10 @@ pub struct TraceContext {
 impl TraceContext {
     /// Begins a new trace.
     pub fn new(entropy: &dyn Entropy) -> Self {
-        let mut random = [0u8; 24];
+        let mut random = [0u8; 16];
         entropy.fill(&mut random);
-        let (trace, span) = random.split_at(16);
         // Zero is "invalid" in the standard, hence the lowest bit.
-        Self { trace_id: be(trace) | 1, span_id: (be(span) as u64) | 1, sampled: true }
+        Self { trace_id: u128::from_be_bytes(random) | 1, span_id: 1, sampled: true }.child(entropy)
     }
 
     /// The same trace with a span of its own: what a server makes of the `traceparent` it was sent.
@@ -45,10 +44,6 @@ impl TraceContext {
     pub fn trace_id(&self) -> String {
         format!("{:032x}", self.trace_id)
     }
-}
-
-fn be(bytes: &[u8]) -> u128 {
-    bytes.iter().fold(0, |bits, byte| (bits << 8) | u128::from(*byte))
 }
 
 impl fmt::Display for TraceContext {

@@ -150,7 +150,10 @@ async fn retry_saga(State(admin): State<Admin>, UrlPath(id): UrlPath<SagaId>) ->
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn abandon_saga(State(admin): State<Admin>, UrlPath(id): UrlPath<SagaId>) -> Result<StatusCode, Refused> {
+async fn abandon_saga(
+    State(admin): State<Admin>,
+    UrlPath(id): UrlPath<SagaId>,
+) -> Result<StatusCode, Refused> {
     engine_of(&admin, id).await?.abandon(id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -159,9 +162,9 @@ async fn list_dead_letters(State(admin): State<Admin>) -> Result<Json<Vec<DeadLe
     let mut lines = Vec::new();
     for (store, _) in &admin.contexts {
         let store = store.clone();
-        let read = admin.db.read("admin.dead_letters", move |q| {
-            store.deliveries.list(q, DeliveryState::Dead, LIST_MAX)
-        });
+        let read = admin
+            .db
+            .read("admin.dead_letters", move |q| store.deliveries.list(q, DeliveryState::Dead, LIST_MAX));
         lines.extend(read.await?.into_iter().map(|row| DeadLetterLine {
             subscription: row.subscription,
             message: row.message,
@@ -191,7 +194,8 @@ pub fn listen(data_dir: &Path) -> Result<UnixListener> {
     use std::os::unix::fs::PermissionsExt as _;
     let path = data_dir.join(SOCKET);
     let refused = |e: std::io::Error| {
-        Error::unavailable("server.admin_socket", format!("Cannot listen on {}.", path.display())).with_source(e)
+        Error::unavailable("server.admin_socket", format!("Cannot listen on {}.", path.display()))
+            .with_source(e)
     };
     if path.exists() {
         std::fs::remove_file(&path).map_err(refused)?;

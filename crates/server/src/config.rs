@@ -21,6 +21,9 @@ pub struct Config {
     /// The public API.
     #[serde(default)]
     pub http: HttpConfig,
+    /// Log-in.
+    #[serde(default)]
+    pub accounts: merx_accounts::Settings,
     /// Orders.
     #[serde(default)]
     pub orders: OrdersConfig,

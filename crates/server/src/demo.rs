@@ -3,12 +3,16 @@
 
 use std::path::Path;
 
-use merx_accounts::CreateAccount;
+use merx_accounts::{
+    Password,
+    commands::create_account::{CreateAccount, create_account},
+    domain::email::Email,
+};
 use merx_alipay::{PrivateKey, PublicKey};
 use merx_catalogue::domain::{LocalText, Product, ProductOption, SkuSpec};
-use merx_contracts::ids::{AccountId, ProductId, Sku};
+use merx_contracts::ids::{ProductId, Sku};
 use merx_inventory::commands::{StockReceipt, receive_stock};
-use merx_kernel::{Currency, Entropy, Error, Id, IdGen, Money, Result, Role, Secret};
+use merx_kernel::{BoundedText, Currency, Entropy, Error, Id, Money, Result, Role};
 use serde::{Deserialize, Serialize};
 
 use crate::{files, shop::Shop};
@@ -22,8 +26,6 @@ pub const SELLER_ID: &str = "2088000000000001";
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DemoAccount {
-    /// Its identity.
-    pub id: AccountId,
     /// What it is.
     pub role: Role,
     /// Log-in name.
@@ -46,6 +48,8 @@ pub struct Demo {
     pub api_url: String,
     /// Where the sandbox was last.
     pub sandbox_url: String,
+    /// Another database than the SQLite file in the data folder.
+    pub database_url: Option<String>,
     /// Whether everything below was loaded into the database.
     pub loaded: bool,
 }
@@ -55,13 +59,12 @@ impl Demo {
     ///
     /// # Errors
     /// `server.data_dir` when its file cannot be read or written.
-    pub fn of(dir: &Path, ids: &IdGen, entropy: &dyn Entropy) -> Result<Self> {
+    pub fn of(dir: &Path, entropy: &dyn Entropy) -> Result<Self> {
         let path = dir.join(files::DEMO);
         if let Some(demo) = files::read(&path)? {
             return Ok(demo);
         }
         let account = |role: Role, name: &str| DemoAccount {
-            id: ids.next(),
             role,
             email: format!("{name}@demo.merx.test"),
             password: password(entropy),
@@ -76,21 +79,29 @@ impl Demo {
             sandbox_key: PrivateKey::generate()?.to_pem()?,
             api_url: String::new(),
             sandbox_url: String::new(),
+            database_url: None,
             loaded: false,
         };
         files::write(&path, &demo)?;
         Ok(demo)
     }
 
-    /// Keeps where the shop listens now, for `merx demo purchase`.
+    /// Keeps where the shop listens and stores now, for the other commands.
     ///
     /// # Errors
     /// `server.data_dir` when the file cannot be written.
-    pub fn keep_addresses(&mut self, dir: &Path, api_url: String, sandbox_url: String) -> Result<()> {
-        if self.api_url == api_url && self.sandbox_url == sandbox_url {
-            return Ok(());
+    pub fn keep_places(
+        &mut self,
+        dir: &Path,
+        api_url: String,
+        sandbox_url: String,
+        database_url: Option<String>,
+    ) -> Result<()> {
+        if database_url != self.database_url {
+            // Another database has none of what this one was filled with.
+            self.loaded = false;
         }
-        (self.api_url, self.sandbox_url) = (api_url, sandbox_url);
+        (self.api_url, self.sandbox_url, self.database_url) = (api_url, sandbox_url, database_url);
         files::write(&dir.join(files::DEMO), self)
     }
 
@@ -100,7 +111,10 @@ impl Demo {
     /// `server.data_dir` when the demo has none.
     pub fn account(&self, role: Role) -> Result<&DemoAccount> {
         self.accounts.iter().find(|a| a.role == role).ok_or_else(|| {
-            Error::unavailable("server.data_dir", format!("demo.json has no account with the role {}", role.name()))
+            Error::unavailable(
+                "server.data_dir",
+                format!("demo.json has no account with the role {}", role.name()),
+            )
         })
     }
 
@@ -168,13 +182,16 @@ pub async fn load(shop: &Shop, demo: &mut Demo, dir: &Path) -> Result<()> {
 pub async fn load_rows(shop: &Shop, demo: &Demo) -> Result<()> {
     for account in &demo.accounts {
         let create = CreateAccount {
-            id: account.id,
-            email: account.email.clone(),
-            password: Secret::new(account.password.clone()),
-            nickname: account.role.name().to_owned(),
+            email: Email::new(&account.email).map_err(Error::internal)?,
+            name: BoundedText::new(account.role.name()).map_err(Error::internal)?,
+            password: Password::new(account.password.clone()).map_err(Error::internal)?,
             roles: vec![account.role],
         };
-        merx_accounts::create_account(&shop.accounts, create).await?;
+        match create_account(&shop.accounts, create).await {
+            Ok(_) => {}
+            Err(error) if error.is("accounts.email_taken") => {}
+            Err(error) => return Err(error),
+        }
     }
     let catalogue: Catalogue = serde_json::from_str(include_str!("../demo/catalogue.json"))
         .map_err(|e| Error::internal("the demo catalogue cannot be read").with_source(e))?;

@@ -6,21 +6,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use merx_kernel::{Entropy, Error, Result, Secret};
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use merx_kernel::{Error, Result};
+use serde::{Serialize, de::DeserializeOwned};
 
 /// The key that signs access tokens.
-pub const SECRETS: &str = "secrets.json";
+pub const SIGNING_KEY: &str = "signing.key";
 /// Accounts, passwords and keys of the demo.
 pub const DEMO: &str = "demo.json";
-
-/// The secrets of a data folder, made afresh with it.
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Secrets {
-    /// Hexadecimal, 32 bytes.
-    token_seed: String,
-}
 
 /// Makes the data folder.
 ///
@@ -30,28 +22,6 @@ pub fn prepare(dir: &Path) -> Result<()> {
     fs::create_dir_all(dir).map_err(|e| refused(dir, "make", e))?;
     let probe = dir.join(".write-probe");
     fs::write(&probe, b"").and_then(|()| fs::remove_file(&probe)).map_err(|e| refused(dir, "write into", e))
-}
-
-/// The seed of the token key, made when there is none.
-///
-/// # Errors
-/// `server.data_dir` when the file cannot be read, written or understood.
-pub fn token_seed(dir: &Path, entropy: &dyn Entropy) -> Result<Secret<Vec<u8>>> {
-    let path = dir.join(SECRETS);
-    let secrets: Secrets = match read(&path)? {
-        Some(secrets) => secrets,
-        None => {
-            let mut seed = [0u8; 32];
-            entropy.fill(&mut seed);
-            let made = Secrets { token_seed: to_hex(&seed) };
-            write(&path, &made)?;
-            made
-        }
-    };
-    match from_hex(&secrets.token_seed) {
-        Some(seed) if seed.len() == 32 => Ok(Secret::new(seed)),
-        _ => Err(broken(&path, "token_seed must be 64 hexadecimal digits")),
-    }
 }
 
 /// Reads a JSON file; `None` when there is none.
@@ -89,26 +59,11 @@ pub fn write<T: Serialize>(path: &Path, value: &T) -> Result<()> {
 }
 
 fn refused(path: &Path, verb: &str, cause: std::io::Error) -> Error {
-    let text = format!("Cannot {verb} {}: {cause}. Give a folder you may write to with --data.", path.display());
+    let text =
+        format!("Cannot {verb} {}: {cause}. Give a folder you may write to with --data.", path.display());
     Error::unavailable("server.data_dir", text)
 }
 fn broken(path: &Path, why: &str) -> Error {
     let text = format!("{} cannot be understood: {why}. Restore it from a backup.", path.display());
     Error::unavailable("server.data_dir", text)
-}
-
-/// Hexadecimal digits.
-pub fn to_hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
-}
-
-fn from_hex(text: &str) -> Option<Vec<u8>> {
-    let digits = text.as_bytes();
-    if !digits.len().is_multiple_of(2) {
-        return None;
-    }
-    digits
-        .chunks(2)
-        .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok())
-        .collect()
 }

@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use merx_kernel::{Clock, Entropy, IdGen, Result, Secret};
+use merx_kernel::{Clock, Entropy, Result, Secret};
 use merx_payment::{AlipayConfig, PaymentConfig, provider::Network};
 use merx_platform::{
     Deps,
@@ -47,11 +47,12 @@ pub fn demo_config(data_dir: &Path, demo: &Demo, http: HttpConfig, orders: Order
     Ok(Config {
         version: crate::config::VERSION,
         data_dir: data_dir.to_owned(),
-        database: DatabaseConfig::default(),
+        database: DatabaseConfig { url: demo.database_url.clone().map(Secret::new) },
         http,
         orders,
         payment: PaymentConfig { alipay },
         log: LogConfig::default(),
+        accounts: merx_accounts::Settings::default(),
     })
 }
 
@@ -66,7 +67,8 @@ pub fn open(config: &Config, mode: Mode) -> Result<Shop> {
     let mut options = DbOptions::new(clock.clone());
     options.read_only = mode == Mode::ReadOnly;
     let db = Db::open(&config.database_url(), options, &shop::sequenced())?;
-    let token_seed = files::token_seed(&config.data_dir, &*entropy)?;
+    let signing_key = config.data_dir.join(files::SIGNING_KEY);
+    let signing_key = merx_accounts::signing_key::load_or_create(&signing_key, &*entropy)?;
     let deps = Deps::new(db, clock, entropy);
     let settings = Settings {
         limits: config.http.limits.clone(),
@@ -75,7 +77,8 @@ pub fn open(config: &Config, mode: Mode) -> Result<Shop> {
             ..merx_ordering::Settings::default()
         },
         payment: config.payment.clone(),
-        token_seed,
+        accounts: config.accounts.clone(),
+        signing_key,
         outbound: Arc::new(Network::new()?),
         topology: Topology::Local,
     };
@@ -106,9 +109,7 @@ pub fn demo_of(data_dir: &Path) -> Result<Demo> {
             ),
         ));
     }
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let entropy: Arc<dyn Entropy> = Arc::new(OsEntropy);
-    Demo::of(data_dir, &IdGen::new(clock, entropy.clone()), &*entropy)
+    Demo::of(data_dir, &OsEntropy)
 }
 
 /// The sandbox's database file in a data folder.

@@ -34,8 +34,7 @@ pub async fn up(args: Up) -> Result<()> {
     let (mut demo, listener, sandbox_listener) = prepare_demo(&args).await?;
     let http = HttpConfig { listen: args.listen, ..HttpConfig::default() };
     let orders = OrdersConfig { payment_deadline_s: args.payment_deadline_s };
-    let mut config = instance::demo_config(&args.data, &demo, http, orders)?;
-    config.database.url = args.database.clone().map(merx_kernel::Secret::new);
+    let config = instance::demo_config(&args.data, &demo, http, orders)?;
     let shop = instance::open(&config, Mode::ReadWrite)?;
     shop.migrate().await?;
     demo::load(&shop, &mut demo, &args.data).await?;
@@ -54,10 +53,8 @@ pub async fn up(args: Up) -> Result<()> {
     let running = shop.start().await?;
     let stop = CancellationToken::new();
     let sandbox = serve(sandbox_listener, pages, &config.http.limits, tasks, &stop);
-    let outcome = tokio::join!(
-        run(&shop, running, listener, &config, &stop, || greet(&args.data, &demo)),
-        sandbox
-    );
+    let outcome =
+        tokio::join!(run(&shop, running, listener, &config, &stop, || greet(&args.data, &demo)), sandbox);
     sandbox_db.close().await;
     outcome.0
 }
@@ -95,18 +92,17 @@ fn check_up(args: &Up) -> Result<()> {
 async fn prepare_demo(args: &Up) -> Result<(Demo, TcpListener, TcpListener)> {
     let listener = bind(args.listen, "--listen").await?;
     let sandbox_listener = bind(args.sandbox_listen, "--sandbox-listen").await?;
-    let clock = Arc::new(merx_platform::time::SystemClock);
-    let entropy = Arc::new(merx_platform::time::OsEntropy);
-    let ids = merx_kernel::IdGen::new(clock, entropy.clone());
-    let mut demo = Demo::of(&args.data, &ids, &*entropy)?;
-    demo.keep_addresses(&args.data, url_of(&listener)?, url_of(&sandbox_listener)?)?;
+    let mut demo = Demo::of(&args.data, &merx_platform::time::OsEntropy)?;
+    demo.keep_places(&args.data, url_of(&listener)?, url_of(&sandbox_listener)?, args.database.clone())?;
     Ok((demo, listener, sandbox_listener))
 }
 
 async fn bind(address: SocketAddr, flag: &str) -> Result<TcpListener> {
     TcpListener::bind(address).await.map_err(|e| {
         let text = if e.kind() == std::io::ErrorKind::AddrInUse {
-            format!("{address} is in use, perhaps by another shop. Stop that one, or choose another with {flag}.")
+            format!(
+                "{address} is in use, perhaps by another shop. Stop that one, or choose another with {flag}."
+            )
         } else {
             format!("Cannot listen on {address}. Choose another with {flag}.")
         };
@@ -121,7 +117,13 @@ fn url_of(listener: &TcpListener) -> Result<String> {
     Ok(format!("http://{address}"))
 }
 
-async fn serve(listener: TcpListener, pages: Router, limits: &Limits, tasks: &Tasks, stop: &CancellationToken) {
+async fn serve(
+    listener: TcpListener,
+    pages: Router,
+    limits: &Limits,
+    tasks: &Tasks,
+    stop: &CancellationToken,
+) {
     merx_http::serve(listener, pages, limits, tasks, stop.cancelled()).await;
 }
 
@@ -195,7 +197,12 @@ fn greet(dir: &Path, demo: &Demo) {
         dir = dir.display(),
     );
     for account in &demo.accounts {
-        text.push_str(&format!("    {:<14} {:<26} {}\n", account.role.name(), account.email, account.password));
+        text.push_str(&format!(
+            "    {:<14} {:<26} {}\n",
+            account.role.name(),
+            account.email,
+            account.password
+        ));
     }
     let buyer = demo.account(Role::Customer).map(|a| a.email.as_str()).unwrap_or_default();
     text.push_str(&format!(

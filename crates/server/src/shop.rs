@@ -57,8 +57,10 @@ pub struct Settings {
     pub ordering: merx_ordering::Settings,
     /// Payment.
     pub payment: PaymentConfig,
-    /// The seed of the key that signs access tokens.
-    pub token_seed: Secret<Vec<u8>>,
+    /// Log-in.
+    pub accounts: merx_accounts::Settings,
+    /// The key that signs access tokens.
+    pub signing_key: Secret<Vec<u8>>,
     /// How the payment provider is reached.
     pub outbound: Arc<dyn Outbound>,
     /// How contexts reach each other.
@@ -100,7 +102,7 @@ impl Shop {
     /// # Errors
     /// `Invalid` naming each wrong value of the settings.
     pub fn wire(mut deps: Deps, settings: Settings) -> Result<Self> {
-        let Settings { limits, ordering, payment, token_seed, outbound, topology } = settings;
+        let Settings { limits, ordering, payment, accounts, signing_key, outbound, topology } = settings;
         let mut modules = Vec::new();
         let mut routes = Vec::new();
         let mut join = |deps: &mut Deps, context: ContextModule| {
@@ -111,10 +113,11 @@ impl Shop {
             modules.push(context.module);
         };
 
-        let accounts = merx_accounts::State::new(&deps, &token_seed)?;
+        let accounts = merx_accounts::State::new(&deps, accounts, &signing_key)?;
         join(&mut deps, merx_accounts::module(&accounts, &limits));
         let catalogue = merx_catalogue::State::new(&deps);
-        join(&mut deps, merx_catalogue::module(&catalogue));
+        let context = merx_catalogue::module(&catalogue);
+        join(&mut deps, context);
         let inventory = merx_inventory::State::new(&deps);
         join(&mut deps, merx_inventory::module(&inventory, &limits));
         let payment = merx_payment::module(&deps, &limits, &payment, outbound)?;
@@ -146,7 +149,7 @@ impl Shop {
     /// # Errors
     /// `Internal` when the contexts do not fit together; what the database answers.
     pub async fn start(&self) -> Result<Running> {
-        self.accounts.load().await?;
+        merx_accounts::start(&self.accounts, &self.deps).await?;
         let background = merx_platform::module::start(&self.deps, &self.modules)?;
         merx_inventory::start(&self.inventory, &self.deps.tasks);
         let db = self.deps.db.clone();
@@ -162,11 +165,11 @@ impl Shop {
             entropy: self.deps.entropy.clone(),
             ids: self.deps.ids.clone(),
             tasks: self.deps.tasks.clone(),
-            tokens: self.accounts.tokens(),
+            tokens: Arc::new(self.accounts.verifier()),
             health: health.clone(),
             metrics: self.deps.metrics.clone(),
             trusted_proxies: Vec::new(),
-            info: Info { title: "Merx", version: env!("CARGO_PKG_VERSION") },
+            info: Info { title: "Merx".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() },
         };
         let admin = Admin {
             db: self.deps.db.clone(),
@@ -215,4 +218,3 @@ pub fn refuse_fault_switches() -> Result<()> {
     }
     Ok(())
 }
-

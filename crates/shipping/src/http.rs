@@ -150,7 +150,7 @@ const WRITE: Access = Access::Permission {
 
 /// The routes of shipping.
 pub fn routes(state: &State, limits: &Limits) -> Vec<Route> {
-    let keys = state.store.idempotency.clone();
+    let keys = state.store.idempotency;
     let idempotent = Idempotent::new(state.db.clone(), keys, state.clock.clone(), limits);
     let staff = Staff { state: state.clone(), idempotent };
     vec![
@@ -255,12 +255,12 @@ impl Staff {
         message: MessageId,
         change: impl Fn(&mut Tx<'_>) -> Result<Shipment> + Send + 'static,
     ) -> Answer<Response> {
-        let (keys, at) = (self.state.store.idempotency.clone(), self.state.clock.now());
-        let write = move |tx: &mut Tx<'_>| match key.begin(keys.clone(), tx, message, at)? {
+        let (keys, at) = (self.state.store.idempotency, self.state.clock.now());
+        let write = move |tx: &mut Tx<'_>| match key.begin(keys, tx, message, at)? {
             Begun::Fresh => {
                 let view = ShipmentView::from(change(tx)?);
                 let saved = answer(StatusCode::OK, &view)?;
-                key.complete(keys.clone(), tx, &saved)?;
+                key.complete(keys, tx, &saved)?;
                 Ok(Ok(saved))
             }
             Begun::Repeated { effect, saved } => Ok(Err((effect, saved))),

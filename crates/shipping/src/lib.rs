@@ -19,7 +19,7 @@ use merx_platform::{Deps, Module, Peer, Store};
 use merx_sql::{Db, Migration};
 use tonic::service::Routes;
 
-use domain::Tariff;
+pub use domain::Tariff;
 pub use http::{ShipmentDetailView, ShipmentFilter, ShipmentView, ShippingAddressView};
 
 /// What the code of this context works with.

@@ -26,9 +26,9 @@ pub async fn list(
     let limit = page.checked_limit()?;
     let after: ShipmentId = match &page.cursor {
         None => Id::from_bits(0),
-        Some(cursor) => {
-            cursor.parse().map_err(|_| Error::invalid("cursor", "must be the next_cursor of the page before"))?
-        }
+        Some(cursor) => cursor
+            .parse()
+            .map_err(|_| Error::invalid("cursor", "must be the next_cursor of the page before"))?,
     };
     let mut shipments =
         state.db.read("shipping.list", move |q| store::listed(q, status, after, limit + 1)).await?;

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use merx_contracts::{
     common::v1::{LocalText, SkuQuantity},
     ids::Sku,
-    shipping::v1::{OpenReply, OpenRequest, Option as QuotedOption, QuoteReply, QuoteRequest, shipping_server},
+    shipping::v1::{
+        OpenReply, OpenRequest, Option as QuotedOption, QuoteReply, QuoteRequest, shipping_server,
+    },
 };
 use merx_kernel::{Error, Money, Quantity, Result};
 use merx_platform::rpc;

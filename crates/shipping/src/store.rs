@@ -14,7 +14,8 @@ pub fn migrations() -> Vec<Migration> {
 const INSERT: &str = "INSERT INTO shipping_shipments
  (shipment, order_id, account, address, method, status, opened_at) VALUES (?, ?, ?, ?, ?, 'open', ?)";
 const INSERT_LINES: &str = "INSERT INTO shipping_shipment_lines (shipment, sku, quantity) VALUES";
-const DISPATCH: &str = "UPDATE shipping_shipments SET status = 'dispatched', carrier = ?, tracking_number = ?,
+const DISPATCH: &str =
+    "UPDATE shipping_shipments SET status = 'dispatched', carrier = ?, tracking_number = ?,
  dispatched_at = ? WHERE shipment = ? AND status = 'open'";
 const DELIVER: &str = "UPDATE shipping_shipments SET status = 'delivered', delivered_at = ?
  WHERE shipment = ? AND status = 'dispatched'";
@@ -72,7 +73,9 @@ fn shipment_of(row: &Row<'_>) -> Result<Shipment> {
     let status = ShipmentStatus::from_name(&row.get::<String>(5)?).ok_or_else(|| inconsistent("status"))?;
     let text = |text: String| BoundedText::new(text).map_err(|_| inconsistent("carrier or tracking number"));
     let dispatch = match (row.get::<Option<String>>(6)?, row.get::<Option<String>>(7)?) {
-        (Some(carrier), Some(number)) => Some(Dispatch { carrier: text(carrier)?, tracking_number: text(number)? }),
+        (Some(carrier), Some(number)) => {
+            Some(Dispatch { carrier: text(carrier)?, tracking_number: text(number)? })
+        }
         _ => None,
     };
     Ok(Shipment {

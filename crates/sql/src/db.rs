@@ -13,7 +13,7 @@ use tokio::{sync::oneshot, time::Instant};
 use crate::{
     error,
     job::{Job, ReadJob, Write, caught},
-    lanes::{Lane, Lanes},
+    lanes::{Lane, Lanes, Worker},
     listen::{Channels, Listener},
     migrate::{self, Migration},
     mysql,
@@ -116,14 +116,14 @@ impl Db {
             let writer = Writer::new(conn, Arc::clone(&shared))?;
             let lanes = Arc::new(Lanes::new(queue_max));
             writes = Some(Arc::clone(&lanes));
-            handles.push(thread("merx-sql-writer", move || write_loop(writer, &lanes, lock))?);
+            handles.push(thread("merx-sql-writer", move || write_loop(writer, &Worker(lanes), lock))?);
             shared
         };
         for _ in 0..readers {
             let conn = sqlite::open_reader(path)?;
-            let lanes: Arc<Lanes<ReadJob>> = Arc::clone(&reads);
+            let worker: Worker<ReadJob> = Worker(Arc::clone(&reads));
             handles.push(thread("merx-sql-reader", move || {
-                while let Some(job) = lanes.next() {
+                while let Some(job) = worker.0.next() {
                     sqlite::read_snapshot(&conn, job);
                 }
             })?);
@@ -343,7 +343,8 @@ fn shared(options: DbOptions, sequenced: &[SequencedTable]) -> Arc<Shared> {
     })
 }
 
-fn write_loop(mut writer: Writer, lanes: &Lanes<Box<dyn Job>>, lock: FileLock) {
+fn write_loop(mut writer: Writer, worker: &Worker<Box<dyn Job>>, lock: FileLock) {
+    let lanes = &worker.0;
     while let Some(first) = lanes.next() {
         writer.batch(first, || lanes.next_waiting());
         writer.checkpoint_if_due(lanes.is_idle());

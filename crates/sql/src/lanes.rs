@@ -2,7 +2,7 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Condvar, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -93,9 +93,32 @@ impl<T> Lanes<T> {
         state.normal.is_empty() && state.low.is_empty()
     }
 
+    /// Refuses new jobs and drops those inside: their callers are told that the database is closed.
+    fn abandon(&self) {
+        let mut state = self.lock();
+        state.closed = true;
+        let dropped = (std::mem::take(&mut state.normal), std::mem::take(&mut state.low));
+        drop(state);
+        drop(dropped);
+        self.ready.notify_all();
+    }
+
     /// Refuses new jobs; those inside are still done.
     pub(crate) fn close(&self) {
         self.lock().closed = true;
         self.ready.notify_all();
+    }
+}
+
+/// Held by a thread that works a queue. Should the thread panic (closures are caught; this is a fault of ours), its
+/// callers are answered instead of waiting for ever.
+pub(crate) struct Worker<T>(pub(crate) Arc<Lanes<T>>);
+
+impl<T> Drop for Worker<T> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            tracing::error!("a database thread panicked; the database takes no more work");
+            self.0.abandon();
+        }
     }
 }

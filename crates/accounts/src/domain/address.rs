@@ -16,19 +16,19 @@ pub struct AddressForm {
     /// ISO 3166-1 alpha-2.
     pub country: Country,
     /// First-level division: province, state. Needed where addresses have one.
-    #[serde(default)]
-    pub region: BoundedText<0, 100>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<BoundedText<1, 100>>,
     /// City; in China the prefecture-level city.
-    #[serde(default)]
-    pub city: BoundedText<0, 100>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub city: Option<BoundedText<1, 100>>,
     /// Street and number; in China begin with the district.
     pub line1: BoundedText<1, 200>,
     /// Building, floor, flat.
-    #[serde(default)]
-    pub line2: BoundedText<0, 200>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line2: Option<BoundedText<1, 200>>,
     /// Postcode, in the form of the country.
-    #[serde(default)]
-    pub postcode: BoundedText<0, 16>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub postcode: Option<BoundedText<1, 16>>,
     /// Who receives.
     pub recipient: BoundedText<1, 80>,
     /// Where the carrier calls: digits with an optional `+`, blanks and hyphens allowed.
@@ -50,13 +50,13 @@ impl Address {
         let rules = form.country.rules();
         let country = form.country;
         let mut wrong: Vec<(&str, String)> = Vec::new();
-        if rules.region && form.region.as_str().is_empty() {
+        if rules.region && form.region.is_none() {
             wrong.push(("/region", format!("an address in {country} names its province or state")));
         }
-        if rules.city && form.city.as_str().is_empty() {
+        if rules.city && form.city.is_none() {
             wrong.push(("/city", format!("an address in {country} names its city")));
         }
-        match postcode(form.postcode.as_str(), &rules) {
+        match postcode(text(&form.postcode), &rules) {
             Ok(normal) => form.postcode = normal,
             Err(rule) => wrong.push(("/postcode", rule)),
         }
@@ -68,9 +68,15 @@ impl Address {
         match wrong.next() {
             None => Ok(Self { form }),
             Some((pointer, rule)) => {
-                Err(wrong.fold(Error::invalid(pointer, rule), |e, (pointer, rule)| e.with_field(pointer, rule)))
+                Err(wrong
+                    .fold(Error::invalid(pointer, rule), |e, (pointer, rule)| e.with_field(pointer, rule)))
             }
         }
+    }
+
+    /// An address that was checked before it was stored: rules that became stricter since do not apply to it.
+    pub(crate) const fn stored(form: AddressForm) -> Self {
+        Self { form }
     }
 
     /// The checked values.
@@ -85,8 +91,8 @@ impl Address {
         let join = |parts: &[&str], by: &str| {
             parts.iter().filter(|p| !p.is_empty()).copied().collect::<Vec<_>>().join(by)
         };
-        let (country, region, city) = (f.country.code(), f.region.as_str(), f.city.as_str());
-        let (line1, line2, postcode) = (f.line1.as_str(), f.line2.as_str(), f.postcode.as_str());
+        let (country, region, city) = (f.country.code(), text(&f.region), text(&f.city));
+        let (line1, line2, postcode) = (f.line1.as_str(), text(&f.line2), text(&f.postcode));
         let lines = if f.country.rules().large_first && line1.chars().any(is_cjk) {
             let municipality = if region == city { "" } else { city };
             vec![
@@ -114,21 +120,29 @@ const fn is_cjk(c: char) -> bool {
         | '\u{20000}'..='\u{323af}')
 }
 
-fn postcode(given: &str, rules: &Rules) -> Result<BoundedText<0, 16>, String> {
+/// The text, empty when there is none.
+pub fn text<const MAX: usize>(part: &Option<BoundedText<1, MAX>>) -> &str {
+    part.as_ref().map_or("", BoundedText::as_str)
+}
+
+fn postcode(given: &str, rules: &Rules) -> Result<Option<BoundedText<1, 16>>, String> {
     let upper = given.to_uppercase();
+    let forms = rules.forms.join(" or ");
     if upper.is_empty() {
-        return match rules.postcode {
-            true => Err(format!("must be given, as {}", rules.forms.join(" or "))),
-            false => BoundedText::new(upper),
+        return if rules.postcode {
+            Err(format!("must be given, as {forms} (N a digit, A a letter)"))
+        } else {
+            Ok(None)
         };
     }
     let plain = upper.chars().all(|c| c.is_ascii_alphanumeric() || c == ' ' || c == '-');
     if !plain || !rules.fits(&upper) {
-        let forms = rules.forms.join(" or ");
-        let forms = if forms.is_empty() { "letters, digits, blanks and hyphens".to_owned() } else { forms };
-        return Err(format!("must be {forms} (N a digit, A a letter)"));
+        return Err(match forms.as_str() {
+            "" => "must be letters, digits, blanks and hyphens".to_owned(),
+            forms => format!("must be {forms} (N a digit, A a letter)"),
+        });
     }
-    BoundedText::new(upper)
+    BoundedText::new(upper).map(Some)
 }
 
 /// Digits with an optional `+` before them. E.164 allows 15 digits; a Chinese number without `+` is a mobile one
@@ -141,10 +155,15 @@ fn phone(given: &str, country: Country) -> Result<BoundedText<5, 30>, String> {
         return Err("must be a telephone number: 5 to 15 digits, with an optional + before them".to_owned());
     }
     if country == Country::CN && plus.is_empty() {
-        let mobile = digits.len() == 11 && digits.as_bytes()[0] == b'1' && (b'3'..=b'9').contains(&digits.as_bytes()[1]);
+        let mobile = digits.len() == 11
+            && digits.as_bytes()[0] == b'1'
+            && (b'3'..=b'9').contains(&digits.as_bytes()[1]);
         let with_area = digits.starts_with('0') && (10..=12).contains(&digits.len());
         if !mobile && !with_area {
-            return Err("must be a mobile number of 11 digits, or one with its area code such as 0755-12345678".to_owned());
+            return Err(
+                "must be a mobile number of 11 digits, or one with its area code such as 0755-12345678"
+                    .to_owned(),
+            );
         }
     }
     BoundedText::new(format!("{plus}{digits}"))

@@ -58,17 +58,12 @@ impl Throttle {
         while log.front().is_some_and(|g| g.at.plus(WINDOW) <= now) {
             log.pop_front();
         }
-        let rules: [(usize, &dyn Fn(&Guess) -> bool); 3] = [
-            (GUESSES_MAX, &|_| true),
-            (GUESSES_OF_A_NETWORK_MAX, &|g| g.network == network),
-            (if known { usize::MAX } else { GUESSES_OF_STRANGERS_MAX }, &|g| g.stranger),
+        let waits = [
+            wait(log, GUESSES_MAX, now, |_| true),
+            wait(log, GUESSES_OF_A_NETWORK_MAX, now, |g| g.network == network),
+            wait(log, GUESSES_OF_STRANGERS_MAX, now, |g| g.stranger).filter(|_| !known),
         ];
-        let waits = rules.iter().filter_map(|(max, counts)| {
-            let mut counted = log.iter().filter(|g| counts(g));
-            let first = counted.next()?;
-            (1 + counted.count() >= *max).then(|| first.at.plus(WINDOW).since(now))
-        });
-        if let Some(wait) = waits.max() {
+        if let Some(wait) = waits.into_iter().flatten().max() {
             return Err(wait);
         }
         self.tickets += 1;
@@ -108,4 +103,16 @@ impl Throttle {
             }
         }
     }
+}
+
+/// How long until one of the guesses that count is a window old, when there are as many as may be.
+fn wait(
+    log: &VecDeque<Guess>,
+    max: usize,
+    now: Timestamp,
+    counts: impl Fn(&Guess) -> bool,
+) -> Option<Duration> {
+    let mut counted = log.iter().filter(|guess| counts(guess));
+    let first = counted.next()?;
+    (1 + counted.count() >= max).then(|| first.at.plus(WINDOW).since(now))
 }

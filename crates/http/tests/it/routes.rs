@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use merx_http::{Access, Idempotency, Owner, Route};
+use merx_http::{Access, Idempotency, Limits, Owner, Route};
 use merx_kernel::Permission;
 use merx_platform::time::VirtualClock;
 
@@ -69,4 +69,14 @@ fn each_omission_is_found() {
         assert_eq!(findings.len(), 1, "{findings:?}");
         assert!(findings[0].contains(finding), "expected `{finding}`, found {findings:?}");
     }
+}
+
+#[test]
+fn limits_out_of_range_are_named() {
+    assert!(Limits::default().check().is_ok());
+    let wrong = Limits { connections_max: usize::MAX, header_read_ms_max: 0, ..Limits::default() };
+    let error = wrong.check().unwrap_err();
+    let keys: Vec<_> = error.fields().iter().map(|f| f.pointer.as_str()).collect();
+    assert_eq!(keys, ["http.limits.header_read_ms_max", "http.limits.connections_max"]);
+    assert_eq!(error.fields()[0].detail, "is 0, must be from 1 to 30000");
 }

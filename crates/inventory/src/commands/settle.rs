@@ -57,7 +57,10 @@ fn run(
     let movements = Movement::of_reservation(&event);
     for movement in &movements {
         if !store::change_stock(tx, movement)? {
-            return Err(Error::internal(format!("stock of {} does not hold what {id} reserved", movement.sku)));
+            return Err(Error::internal(format!(
+                "stock of {} does not hold what {id} reserved",
+                movement.sku
+            )));
         }
     }
     if !movements.is_empty() {

@@ -17,7 +17,8 @@ const ALARMS_MAX: i64 = 100;
 pub async fn watch_orphans(state: &State, limit: Duration) -> Result<usize> {
     let now = state.clock.now();
     let before = now.minus(limit);
-    let found = state.db.read("inventory.orphans", move |q| store::new_orphans(q, before, ALARMS_MAX)).await?;
+    let found =
+        state.db.read("inventory.orphans", move |q| store::new_orphans(q, before, ALARMS_MAX)).await?;
     if found.is_empty() {
         return Ok(0);
     }

@@ -178,9 +178,10 @@ impl From<Rejection> for Error {
                 "inventory.reservation_released",
                 "The reservation was released; it can neither be made nor sold.",
             ),
-            Rejection::AlreadySold => {
-                Self::rejected("inventory.reservation_sold", "The reservation was sold; it cannot be released.")
-            }
+            Rejection::AlreadySold => Self::rejected(
+                "inventory.reservation_sold",
+                "The reservation was sold; it cannot be released.",
+            ),
             Rejection::NotReserved => {
                 Self::rejected("inventory.reservation_unknown", "There is no such reservation to sell.")
             }

@@ -89,7 +89,10 @@ pub fn decide(level: &StockLevel, command: &StockCommand) -> Result<StockEvent> 
     match command {
         StockCommand::Receive(entry) => {
             if !(1..=UNITS_MAX).contains(&quantity) {
-                return Err(Error::invalid("/quantity", format!("must be a whole number from 1 to {UNITS_MAX}")));
+                return Err(Error::invalid(
+                    "/quantity",
+                    format!("must be a whole number from 1 to {UNITS_MAX}"),
+                ));
             }
             Ok(StockEvent::StockReceived(entry.clone()))
         }

@@ -60,7 +60,8 @@ where
     F: Fn(Arc<Bench>) -> R + Clone + Send + 'static,
     R: Future<Output = ()> + Send + 'static,
 {
-    let mut trials = vec![trial(name, Mode::Inline, None, case.clone()), trial(name, Mode::File, None, case.clone())];
+    let mut trials =
+        vec![trial(name, Mode::Inline, None, case.clone()), trial(name, Mode::File, None, case.clone())];
     let required = std::env::var("MERX_REQUIRE_SERVICES").is_ok_and(|v| v == "1");
     trials.push(match std::env::var("MERX_TEST_MYSQL_URL").ok() {
         Some(url) => trial(name, Mode::Mysql, Some(url), case),
@@ -106,7 +107,8 @@ impl OwnDatabase {
         own
     }
     fn run(&self, sql: &str) {
-        let mut connection = mysql::Conn::new(self.server.as_str()).expect("the server of MERX_TEST_MYSQL_URL");
+        let mut connection =
+            mysql::Conn::new(self.server.as_str()).expect("the server of MERX_TEST_MYSQL_URL");
         connection.query_drop(sql).expect("a statement on the server");
     }
 }
@@ -231,9 +233,15 @@ impl Bench {
     /// The read model beside what the events alone make.
     pub async fn compare(&self) -> Vec<merx_platform::projection::Comparison> {
         let (migrations, projections) = (migrations(), [projection()]);
-        merx_platform::projection::compare(self.db(), self.clock.clone(), &self.store, &migrations, &projections)
-            .await
-            .unwrap()
+        merx_platform::projection::compare(
+            self.db(),
+            self.clock.clone(),
+            &self.store,
+            &migrations,
+            &projections,
+        )
+        .await
+        .unwrap()
     }
 }
 

@@ -9,7 +9,11 @@ use crate::bench::{Bench, code, on_every_mode};
 pub fn trials() -> Vec<Trial> {
     [
         on_every_mode("concurrency::a_thousand_for_a_hundred", a_thousand_for_a_hundred),
-        on_every_mode("concurrency::crossed_lines_do_not_wait_in_a_ring", crossed_lines_do_not_wait_in_a_ring),
+        on_every_mode("concurrency::the_last_unit_goes_once", the_last_unit_goes_once),
+        on_every_mode(
+            "concurrency::crossed_lines_do_not_wait_in_a_ring",
+            crossed_lines_do_not_wait_in_a_ring,
+        ),
         on_every_mode("concurrency::one_reservation_from_all_sides", one_reservation_from_all_sides),
         on_every_mode("concurrency::receipts_and_orders_at_once", receipts_and_orders_at_once),
     ]
@@ -69,6 +73,17 @@ async fn a_thousand_for_a_hundred(bench: Arc<Bench>) {
     assert_eq!(bench.figures("A").await, (100 - sold, 0, sold));
 }
 
+/// T25, lost updates: 100 races of four for the last unit.
+async fn the_last_unit_goes_once(bench: Arc<Bench>) {
+    for round in 1..=100u128 {
+        bench.receive("A", 1).await;
+        let buyers = (0..4).map(|n| (round * 10 + n, Work::Reserve(vec![("A", 1)]))).collect();
+        let codes = at_once(&bench, buyers).await;
+        assert_eq!((count(&codes, "ok"), count(&codes, "inventory.sold_out")), (1, 3), "round {round}");
+    }
+    assert_eq!(bench.figures("A").await, (0, 100, 0));
+}
+
 /// What was answered besides the expected, for the message of a failed test.
 fn odd(codes: &[String]) -> Vec<&String> {
     codes.iter().filter(|c| !["ok", "inventory.sold_out"].contains(&c.as_str())).collect()
@@ -112,6 +127,11 @@ async fn receipts_and_orders_at_once(bench: Arc<Bench>) {
     all.extend((100..=180).map(|id| (id, Work::Reserve(vec![("A", 1)]))));
     let codes = at_once(&bench, all).await;
     let reserved = i64::try_from(count(&codes[40..], "ok")).unwrap();
-    assert_eq!(reserved + i64::try_from(count(&codes, "inventory.sold_out")).unwrap(), 81, "{:?}", odd(&codes));
+    assert_eq!(
+        reserved + i64::try_from(count(&codes, "inventory.sold_out")).unwrap(),
+        81,
+        "{:?}",
+        odd(&codes)
+    );
     assert_eq!(bench.figures("A").await, (81 - reserved, reserved, 0));
 }

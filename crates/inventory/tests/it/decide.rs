@@ -67,7 +67,11 @@ fn reservation_table() {
         // Once done, the same command has nothing left to do.
         if let Ok(Some(event)) = decided {
             let after = reservation::evolve(state, &event);
-            assert_eq!(reservation::decide(&after, &command, &BTreeMap::new()), Ok(None), "{command:?} again");
+            assert_eq!(
+                reservation::decide(&after, &command, &BTreeMap::new()),
+                Ok(None),
+                "{command:?} again"
+            );
         }
     }
 }
@@ -117,8 +121,10 @@ pub fn entry(code: &str, quantity: i64) -> StockEntry {
 
 fn stock_limits() {
     let level = StockLevel { available: 5, reserved: 3, received: 8, ..StockLevel::default() };
-    let receive = |n| stock::decide(&level, &StockCommand::Receive(entry("A", n))).map_err(|e| e.code().to_owned());
-    let adjust = |n| stock::decide(&level, &StockCommand::Adjust(entry("A", n))).map_err(|e| e.code().to_owned());
+    let receive =
+        |n| stock::decide(&level, &StockCommand::Receive(entry("A", n))).map_err(|e| e.code().to_owned());
+    let adjust =
+        |n| stock::decide(&level, &StockCommand::Adjust(entry("A", n))).map_err(|e| e.code().to_owned());
     assert_eq!(receive(1), Ok(StockEvent::StockReceived(entry("A", 1))));
     assert!(receive(UNITS_MAX).is_ok());
     for bad in [0, -1, UNITS_MAX + 1, i64::MAX, i64::MIN] {

@@ -67,7 +67,11 @@ fn every_event_is_written_as_its_fixture() {
         }
         let stored = fs::read_to_string(&path)
             .unwrap_or_else(|_| panic!("{} is missing; make it with MERX_REGENERATE=1", path.display()));
-        assert_eq!(serde_json::from_str::<Value>(&stored).unwrap(), value, "{name}: raise the schema instead");
+        assert_eq!(
+            serde_json::from_str::<Value>(&stored).unwrap(),
+            value,
+            "{name}: raise the schema instead"
+        );
         assert_eq!(InventoryEvent::decode(name, schema, &stored).unwrap(), example);
     }
 }

@@ -1,5 +1,10 @@
 //! The tests of inventory. What needs a MariaDB is reported as NOT RUN (ignored) without one.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on has failed; without the usual harness clippy cannot tell"
+)]
+
 mod against_model;
 mod api;
 mod bench;

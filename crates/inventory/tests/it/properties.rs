@@ -160,7 +160,6 @@ fn a_repeated_history_is_the_same_history() {
         .unwrap();
 }
 
-
 fn runner() -> TestRunner {
     TestRunner::new(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })
 }

@@ -40,17 +40,20 @@ async fn staff_receive_and_adjust(bench: Arc<Bench>) {
     let unknown = api.get(Role::Warehouse, "/v1/inventory/TEE-M").await;
     assert_eq!(unknown.problem(), (404, "inventory.sku_unknown"));
     let receipts = "/v1/inventory/TEE-M/receipts";
-    let made = api.post(Role::Warehouse, receipts, "k1", json!({"quantity": 12, "reason": "first delivery"})).await;
+    let made =
+        api.post(Role::Warehouse, receipts, "k1", json!({"quantity": 12, "reason": "first delivery"})).await;
     assert_eq!(made.status, 201, "{}", made.body);
     assert_eq!((&made.body["quantity"], &made.body["stock"]["available"]), (&json!(12), &json!(12)));
-    let again = api.post(Role::Warehouse, receipts, "k1", json!({"quantity": 12, "reason": "first delivery"})).await;
+    let again =
+        api.post(Role::Warehouse, receipts, "k1", json!({"quantity": 12, "reason": "first delivery"})).await;
     assert_eq!((again.status.as_u16(), again.replayed, &again.body), (201, true, &made.body));
     let other = api.post(Role::Warehouse, receipts, "k1", json!({"quantity": 13})).await;
     assert_eq!(other.problem(), (422, "request.idempotency_key_reused"));
 
     bench.reserve(1, &[("TEE-M", 2)]).await.unwrap();
     let adjustments = "/v1/inventory/TEE-M/adjustments";
-    let lost = api.post(Role::Operator, adjustments, "k2", json!({"delta": -4, "reason": "water damage"})).await;
+    let lost =
+        api.post(Role::Operator, adjustments, "k2", json!({"delta": -4, "reason": "water damage"})).await;
     assert_eq!((lost.status.as_u16(), &lost.body["stock"]["available"]), (201, &json!(6)));
     let refused = api.post(Role::Operator, adjustments, "k3", json!({"delta": -7, "reason": "more"})).await;
     assert_eq!(refused.problem(), (409, "inventory.adjustment_too_large"));

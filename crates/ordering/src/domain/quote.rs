@@ -58,11 +58,25 @@ pub struct FreightOption {
     pub total: Money,
 }
 
+/// What a sentence explains.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum About {
+    /// One line.
+    Line,
+    /// The sum of the lines.
+    Subtotal,
+    /// Sending.
+    Freight,
+    /// What is to be paid.
+    Total,
+}
+
 /// One sentence of the explanation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Explanation {
-    /// What it explains: `line`, `subtotal`, `freight` or `total`.
-    pub about: &'static str,
+    /// What it explains.
+    pub about: About,
     /// The sentence.
     pub text: LocalText,
     /// The amount it explains.
@@ -222,7 +236,7 @@ fn explain(lines: &[OrderLine], subtotal: Money, chosen: &FreightOption) -> Vec<
             };
             let sum = format!("{} × {}", line.unit_price, line.quantity.get());
             Explanation {
-                about: "line",
+                about: About::Line,
                 text: LocalText {
                     zh: format!("{}：{sum} = {}", named(&line.title.zh, &line.options.zh), line.amount),
                     en: format!("{}: {sum} = {}", named(&line.title.en, &line.options.en), line.amount),
@@ -232,7 +246,7 @@ fn explain(lines: &[OrderLine], subtotal: Money, chosen: &FreightOption) -> Vec<
         })
         .collect();
     out.push(Explanation {
-        about: "subtotal",
+        about: About::Subtotal,
         text: LocalText {
             zh: format!("商品合计：{} 项，{subtotal}", lines.len()),
             en: format!("Goods: {} line(s), {subtotal}", lines.len()),
@@ -240,7 +254,7 @@ fn explain(lines: &[OrderLine], subtotal: Money, chosen: &FreightOption) -> Vec<
         amount: subtotal,
     });
     out.push(Explanation {
-        about: "freight",
+        about: About::Freight,
         text: LocalText {
             zh: format!("运费（{}）：{}", chosen.label.zh, chosen.explanation.zh),
             en: format!("Shipping ({}): {}", chosen.label.en, chosen.explanation.en),
@@ -250,7 +264,7 @@ fn explain(lines: &[OrderLine], subtotal: Money, chosen: &FreightOption) -> Vec<
     let fee = chosen.fee;
     let total = chosen.total;
     out.push(Explanation {
-        about: "total",
+        about: About::Total,
         text: LocalText {
             zh: format!("应付总额：{subtotal} + {fee} = {total}"),
             en: format!("To pay: {subtotal} + {fee} = {total}"),

@@ -25,14 +25,16 @@ pub(super) async fn cancel(
         }
         Cancelling::Settled => false,
         Cancelling::Asked(saga) => {
-            matches!(closed(&api.ordering, &saga).await, Some(Progress::Ended(End::Refused { .. })))
+            let progress = closed(&api.ordering, &saga).await;
+            matches!(progress, Some(Progress::Ended(End::Refused { .. }) | Progress::Closed(_)))
         }
     };
+    let view = api.view(order_id).await?;
     // The payment says it was paid; that the order says so too may take a moment more.
-    let answer = if overtaken {
+    let answer = if overtaken && view.is_closing() {
         refusal(Rejection::AlreadyPaid.into())?
     } else {
-        cancellation_answer(api.view(order_id).await?)?
+        cancellation_answer(view)?
     };
     let tools = &api.ordering.tools;
     let (keys, saved) = (tools.store.idempotency, answer.clone());

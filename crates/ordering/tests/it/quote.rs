@@ -2,7 +2,9 @@
 
 use merx_contracts::ids::Sku;
 use merx_kernel::{Currency, Id, Money, Quantity};
-use merx_ordering::domain::quote::{Basket, FreightRule, PricedLine, Quote, TOTAL_MINOR_MAX, basket, quote};
+use merx_ordering::domain::quote::{
+    About, Basket, FreightRule, PricedLine, Quote, TOTAL_MINOR_MAX, basket, quote,
+};
 use proptest::prelude::*;
 
 use crate::given::{cny, text};
@@ -50,8 +52,8 @@ fn the_cheapest_way_unless_told() {
 #[test]
 fn every_amount_is_explained_in_both_languages() {
     let quote = quoted(None);
-    let about: Vec<&str> = quote.explanation.iter().map(|e| e.about).collect();
-    assert_eq!(about, ["line", "line", "subtotal", "freight", "total"]);
+    let about: Vec<About> = quote.explanation.iter().map(|e| e.about).collect();
+    assert_eq!(about, [About::Line, About::Line, About::Subtotal, About::Freight, About::Total]);
     let first = &quote.explanation[0];
     assert_eq!(first.text.en, "Longjing tea (100 g): 58.00 CNY × 2 = 116.00 CNY");
     assert!(first.text.zh.starts_with("中文 Longjing tea"));

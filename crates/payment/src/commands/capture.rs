@@ -80,7 +80,11 @@ impl Payments {
                     return Ok((Captured::Before, false));
                 }
                 if !first {
-                    // The provider named this trade before, for another attempt.
+                    // Either the same notification won the race meanwhile: then the stream has moved on and this
+                    // is run again. Or the provider named this trade before, for another attempt.
+                    if load_payment(&store, tx, payment_id)?.version != loaded.version {
+                        return Err(merx_sql::contention("the notification is being taken in by another"));
+                    }
                     return Ok((Captured::Refused(Rejection::TradeDiffers), refused.keep(tx)?));
                 }
                 let payment = record(&store, tx, payment_id, loaded, &events, now)?;

@@ -1,8 +1,9 @@
 //! Take in a notification of Alipay: believed only where its signature and every field agree with our own record.
 
+use aws_lc_rs::digest::{SHA256, digest};
 use merx_alipay::{Expected, Notification, Notified};
 use merx_contracts::ids::{AttemptId, PaymentId};
-use merx_kernel::{Id, Result};
+use merx_kernel::{Guard, Id, Result};
 use serde_json::json;
 
 use super::capture::{Captured, Report};
@@ -36,7 +37,9 @@ impl Payments {
         let notification = match self.alipay().notification(form) {
             Ok(notification) => notification,
             Err(error) if error.is("alipay.notification_invalid") => {
-                return self.quarantine(None, json!({ "problem": error.message() })).await;
+                // Signed, but not to be read: the hash tells one from another and finds it in Alipay's records.
+                let detail = json!({ "problem": error.message(), "form_sha256": sha256_hex(form) });
+                return self.quarantine(None, detail).await;
             }
             Err(error) => {
                 tracing::warn!(error = %error.chain(), "a notification that Alipay did not sign was refused");
@@ -44,13 +47,8 @@ impl Payments {
             }
         };
         let row = row_of(&notification);
-        let known = {
-            let row = row.clone();
-            let read = move |q: &mut merx_sql::Reader<'_>| {
-                store::known_attempt(q, row.attempt_id, row.provider, &row.trade_no, &row.status)
-            };
-            self.db().read("payment.notified", read).await?
-        };
+        let sought = row.clone();
+        let known = self.db().read("payment.notified", move |q| store::known_attempt(q, &sought)).await?;
         let Some(known) = known else {
             return self
                 .quarantine(None, described(&notification, json!("the order number is not ours")))
@@ -70,7 +68,7 @@ impl Payments {
                 .collect();
             return self.quarantine(Some(known.payment_id), described(&notification, json!(fields))).await;
         }
-        if known.recorded && merx_kernel::Guard::CaptureOnce.on() {
+        if known.recorded && Guard::CaptureOnce.on() {
             return Ok(Verdict::Taken);
         }
         match notification.notified() {
@@ -155,6 +153,10 @@ fn row_of(notification: &Notification) -> NotificationRow {
         attempt_id: Id::parse_bare(notification.out_trade_no.as_str()).unwrap_or(Id::from_bits(0)),
         notify_id: notification.notify_id.clone(),
     }
+}
+
+fn sha256_hex(bytes: &[u8]) -> String {
+    digest(&SHA256, bytes).as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// What a person needs to look into it; nothing about the buyer.

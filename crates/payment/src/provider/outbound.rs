@@ -6,10 +6,13 @@ use async_trait::async_trait;
 use axum::{Router, body::Body};
 use http::{Request, header};
 use merx_kernel::{Error, ErrorKind, Result};
+use merx_platform::rpc::time_left;
 use tower::ServiceExt as _;
 
-/// How long the provider may take to answer.
+/// How long the provider may take to answer, …
 const ANSWER_MAX: Duration = Duration::from_secs(10);
+/// … and how much of an ask's own time must be left to say that it did not.
+const LEFT_TO_ANSWER: Duration = Duration::from_millis(500);
 /// The most bytes of an answer that are read.
 const ANSWER_BYTES_MAX: usize = 256 * 1024;
 
@@ -33,13 +36,12 @@ fn lost(kind: ErrorKind, source: impl Into<Box<dyn std::error::Error + Send + Sy
 pub struct Network(reqwest::Client);
 
 impl Network {
-    /// A client that follows no redirects and gives up after ten seconds.
+    /// A client that follows no redirects and gives up after ten seconds, or in time for the ask it serves.
     ///
     /// # Errors
     /// `Internal` when TLS cannot be set up.
     pub fn new() -> Result<Self> {
         reqwest::Client::builder()
-            .timeout(ANSWER_MAX)
             .connect_timeout(Duration::from_secs(3))
             .redirect(reqwest::redirect::Policy::none())
             .build()
@@ -56,7 +58,9 @@ impl Outbound for Network {
             let kind = if e.is_timeout() { ErrorKind::Timeout } else { ErrorKind::Unavailable };
             lost(kind, e.without_url())
         };
-        let request = self.0.post(url).header(header::CONTENT_TYPE, content_type).body(body);
+        let limit =
+            time_left().map_or(ANSWER_MAX, |left| left.saturating_sub(LEFT_TO_ANSWER).min(ANSWER_MAX));
+        let request = self.0.post(url).timeout(limit).header(header::CONTENT_TYPE, content_type).body(body);
         let mut response =
             request.send().await.and_then(reqwest::Response::error_for_status).map_err(failed)?;
         let mut answer = Vec::new();

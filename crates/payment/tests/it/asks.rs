@@ -1,5 +1,7 @@
 //! Open and close, as ordering asks them.
 
+use crate::{everywhere, inline, modes::Mode};
+use libtest_mimic::Trial;
 use std::time::Duration;
 
 use merx_contracts::payment::v1::close_reply::Outcome;
@@ -10,9 +12,25 @@ use crate::{
     world::{BUYER, World, money, order, order_of},
 };
 
-#[tokio::test]
-async fn opening_is_three_statements_and_may_be_asked_again() {
-    let world = World::new().await;
+pub fn trials() -> Vec<Trial> {
+    let mut trials = everywhere!["asks":
+        opening_is_three_statements_and_may_be_asked_again,
+        an_open_that_does_not_fit_is_refused,
+        a_close_before_the_open_refuses_the_open,
+        without_an_attempt_a_close_is_one_transaction_and_asks_nobody,
+        what_the_buyer_has_begun_is_closed_at_the_provider,
+        what_the_buyer_may_yet_begin_is_waited_for,
+        an_attempt_nobody_began_ends_with_its_expiry,
+        a_close_that_comes_after_the_money_says_so,
+    ];
+    trials.extend(inline!["asks":
+        doubt_is_never_taken_for_closed,
+    ]);
+    trials
+}
+
+async fn opening_is_three_statements_and_may_be_asked_again(mode: Mode) {
+    let world = World::new(mode).await;
     let before = world.stats();
     world.open(order(1)).await;
     let cost = world.stats().since(&before).total();
@@ -27,9 +45,8 @@ async fn opening_is_three_statements_and_may_be_asked_again() {
     world.finish().await;
 }
 
-#[tokio::test]
-async fn an_open_that_does_not_fit_is_refused() {
-    let world = World::new().await;
+async fn an_open_that_does_not_fit_is_refused(mode: Mode) {
+    let world = World::new(mode).await;
     world.open(order(1)).await;
     let mut other = world.open_request(order(1));
     other.amount = Some(money(5).into());
@@ -49,9 +66,8 @@ async fn an_open_that_does_not_fit_is_refused() {
     world.finish().await;
 }
 
-#[tokio::test]
-async fn a_close_before_the_open_refuses_the_open() {
-    let world = World::new().await;
+async fn a_close_before_the_open_refuses_the_open(mode: Mode) {
+    let world = World::new(mode).await;
     assert_eq!(world.close(order(1)).await.outcome(), Outcome::Closed);
     assert_eq!(world.close(order(1)).await.outcome(), Outcome::Closed);
     let refused = world.ask_open(world.open_request(order(1))).await.unwrap_err();
@@ -59,9 +75,8 @@ async fn a_close_before_the_open_refuses_the_open() {
     world.finish().await;
 }
 
-#[tokio::test]
-async fn without_an_attempt_a_close_is_one_transaction_and_asks_nobody() {
-    let world = World::new().await;
+async fn without_an_attempt_a_close_is_one_transaction_and_asks_nobody(mode: Mode) {
+    let world = World::new(mode).await;
     world.open(order(1)).await;
     let before = world.stats();
     assert_eq!(world.close(order(1)).await.outcome(), Outcome::Closed);
@@ -73,9 +88,8 @@ async fn without_an_attempt_a_close_is_one_transaction_and_asks_nobody() {
     world.finish().await;
 }
 
-#[tokio::test]
-async fn what_the_buyer_has_begun_is_closed_at_the_provider() {
-    let world = World::new().await;
+async fn what_the_buyer_has_begun_is_closed_at_the_provider(mode: Mode) {
+    let world = World::new(mode).await;
     let attempt_id = world.begin(order(1)).await;
     assert_eq!(world.close(order(1)).await.outcome(), Outcome::Closed);
     assert_eq!(world.gateway.trade(attempt_id).status, Status::Closed);
@@ -84,9 +98,8 @@ async fn what_the_buyer_has_begun_is_closed_at_the_provider() {
     world.finish_drained().await;
 }
 
-#[tokio::test]
-async fn what_the_buyer_may_yet_begin_is_waited_for() {
-    let world = World::new().await;
+async fn what_the_buyer_may_yet_begin_is_waited_for(mode: Mode) {
+    let world = World::new(mode).await;
     world.open(order(1)).await;
     let (_, url) = world.start(order(1)).await;
     let pending = world.close(order(1)).await;
@@ -107,9 +120,8 @@ async fn what_the_buyer_may_yet_begin_is_waited_for() {
     world.finish_drained().await;
 }
 
-#[tokio::test]
-async fn an_attempt_nobody_began_ends_with_its_expiry() {
-    let world = World::new().await;
+async fn an_attempt_nobody_began_ends_with_its_expiry(mode: Mode) {
+    let world = World::new(mode).await;
     world.open(order(1)).await;
     world.start(order(1)).await;
     let retry_at = Timestamp::from_millis(world.close(order(1)).await.retry_at);
@@ -119,9 +131,8 @@ async fn an_attempt_nobody_began_ends_with_its_expiry() {
     world.finish_drained().await;
 }
 
-#[tokio::test]
-async fn a_close_that_comes_after_the_money_says_so() {
-    let world = World::new().await;
+async fn a_close_that_comes_after_the_money_says_so(mode: Mode) {
+    let world = World::new(mode).await;
     let attempt_id = world.begin(order(1)).await;
     assert!(world.gateway.pay(attempt_id));
     // The notification is still on its way; the query finds the money.
@@ -132,8 +143,7 @@ async fn a_close_that_comes_after_the_money_says_so() {
     world.finish_drained().await;
 }
 
-#[tokio::test]
-async fn doubt_is_never_taken_for_closed() {
+async fn doubt_is_never_taken_for_closed(mode: Mode) {
     let doubts = [
         Trouble::LostCall,
         Trouble::LostAnswer,
@@ -144,7 +154,7 @@ async fn doubt_is_never_taken_for_closed() {
     for (number, trouble) in doubts.into_iter().enumerate() {
         // Once the query is lost, once the close, once the query after a refused close.
         for healthy in 0..2 {
-            let world = World::new().await;
+            let world = World::new(mode).await;
             let attempt_id = world.begin(order(1)).await;
             if healthy == 1 {
                 world.gateway.trouble([Trouble::InProgress]);

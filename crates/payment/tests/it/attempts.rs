@@ -1,5 +1,7 @@
 //! The buyer's routes.
 
+use crate::{everywhere, modes::Mode};
+use libtest_mimic::Trial;
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -8,11 +10,20 @@ use merx_payment::commands::AttemptView;
 
 use crate::world::{AMOUNT, BUYER, World, money, order};
 
+pub fn trials() -> Vec<Trial> {
+    everywhere!["attempts":
+        an_attempt_sends_the_buyer_to_a_cashier_that_closes_before_the_deadline,
+        there_is_one_open_attempt_whoever_asks_however_often,
+        a_payment_of_another_is_not_there,
+        an_attempt_is_refused_when_it_could_not_end_well,
+        after_an_attempt_has_ended_there_may_be_another,
+    ]
+}
+
 const BODY: &str = r#"{"method":"alipay_page"}"#;
 
-#[tokio::test]
-async fn an_attempt_sends_the_buyer_to_a_cashier_that_closes_before_the_deadline() {
-    let world = World::new().await;
+async fn an_attempt_sends_the_buyer_to_a_cashier_that_closes_before_the_deadline(mode: Mode) {
+    let world = World::new(mode).await;
     world.open(order(1)).await;
     let before = world.stats();
     let reply = world.post_attempt(order(1), BUYER, "k", BODY).await;
@@ -35,9 +46,8 @@ async fn an_attempt_sends_the_buyer_to_a_cashier_that_closes_before_the_deadline
     world.finish_drained().await;
 }
 
-#[tokio::test]
-async fn there_is_one_open_attempt_whoever_asks_however_often() {
-    let world = World::on_file().await;
+async fn there_is_one_open_attempt_whoever_asks_however_often(mode: Mode) {
+    let world = World::new(mode).await;
     world.open(order(1)).await;
     let same = join_all((0..50).map(|_| world.post_attempt(order(1), BUYER, "same", BODY))).await;
     let first = same[0].text.clone();
@@ -52,9 +62,8 @@ async fn there_is_one_open_attempt_whoever_asks_however_often() {
     world.deps.db.close().await;
 }
 
-#[tokio::test]
-async fn a_payment_of_another_is_not_there() {
-    let world = World::new().await;
+async fn a_payment_of_another_is_not_there(mode: Mode) {
+    let world = World::new(mode).await;
     world.open(order(1)).await;
     world.start(order(1)).await;
     world.post_attempt(order(1), 12, "k", BODY).await.is_problem(404, "payment.not_found");
@@ -68,9 +77,8 @@ async fn a_payment_of_another_is_not_there() {
     world.finish().await;
 }
 
-#[tokio::test]
-async fn an_attempt_is_refused_when_it_could_not_end_well() {
-    let world = World::new().await;
+async fn an_attempt_is_refused_when_it_could_not_end_well(mode: Mode) {
+    let world = World::new(mode).await;
     world.paid(order(1)).await;
     world.post_attempt(order(1), BUYER, "k1", BODY).await.is_problem(409, "payment.already_captured");
     world.open(order(2)).await;
@@ -85,9 +93,8 @@ async fn an_attempt_is_refused_when_it_could_not_end_well() {
     world.finish_drained().await;
 }
 
-#[tokio::test]
-async fn after_an_attempt_has_ended_there_may_be_another() {
-    let world = World::new().await;
+async fn after_an_attempt_has_ended_there_may_be_another(mode: Mode) {
+    let world = World::new(mode).await;
     let first = world.begin(order(1)).await;
     world.gateway.ledger().trades.get_mut(&first.bare()).unwrap().status = crate::gateway::Status::Closed;
     world.pass(Duration::from_secs(60)).await;

@@ -1,10 +1,18 @@
 //! A configuration that would not work says which value, and never shows a secret.
 
+use crate::plain;
+use libtest_mimic::Trial;
 use merx_kernel::Secret;
 
 use crate::{gateway::Gateway, world::config};
 
-#[test]
+pub fn trials() -> Vec<Trial> {
+    plain!["config":
+        every_wrong_value_is_named_at_once,
+        the_application_s_own_public_key_is_recognised,
+    ]
+}
+
 fn every_wrong_value_is_named_at_once() {
     let gateway = Gateway::new();
     config(&gateway).check().expect("the configuration of the tests is valid");
@@ -32,7 +40,6 @@ fn every_wrong_value_is_named_at_once() {
     assert!(!format!("{wrong:?}").contains("TOP-SECRET"));
 }
 
-#[test]
 fn the_application_s_own_public_key_is_recognised() {
     let gateway = Gateway::new();
     let mut swapped = config(&gateway);

@@ -1,5 +1,7 @@
 //! The rules by themselves: the table of transitions, and properties over random histories.
 
+use crate::plain;
+use libtest_mimic::Trial;
 use std::collections::BTreeMap;
 
 use merx_contracts::ids::{AccountId, AttemptId, OrderId, RefundId};
@@ -10,6 +12,20 @@ use merx_payment::domain::{
 };
 use merx_platform::aggregate::{Aggregate, DomainEvent};
 use proptest::prelude::*;
+
+pub fn trials() -> Vec<Trial> {
+    plain!["domain":
+        the_table_of_transitions_is_the_one_in_the_readme,
+        a_refund_never_exceeds_its_capture,
+        one_refund_id_is_one_refund,
+        a_capture_is_the_amount_asked_once_by_one_trade,
+        money_that_nobody_owes_is_recorded_and_flagged,
+        an_attempt_ends_before_the_deadline_in_whole_seconds,
+        an_open_is_compared_with_what_was_agreed,
+        every_event_ever_written_can_be_read,
+        invariants_hold_over_random_histories,
+    ]
+}
 
 const DEADLINE: Timestamp = Timestamp::from_millis(1_800_000);
 
@@ -88,7 +104,6 @@ fn names(decision: Result<Vec<PaymentEvent>, Rejection>) -> String {
 }
 
 /// Every status with every command, as it stands in the README. `MERX_BLESS=1` writes it anew.
-#[test]
 fn the_table_of_transitions_is_the_one_in_the_readme() {
     let before: [(&str, Vec<Command>); 7] = [
         ("absent", vec![]),
@@ -130,7 +145,6 @@ fn the_table_of_transitions_is_the_one_in_the_readme() {
     assert_eq!(text, fresh, "the table in README.md is not the one of the code; run with MERX_BLESS=1");
 }
 
-#[test]
 fn a_refund_never_exceeds_its_capture() {
     let paid = given(&[open(), start(1), capture(1), request_refund(1, 1, 400)]);
     assert_eq!(decide(&paid, request_refund(2, 1, 601)), Err(Rejection::RefundAboveCaptured));
@@ -147,7 +161,6 @@ fn a_refund_never_exceeds_its_capture() {
     assert_eq!(names(decide(&paid, request_refund(2, 1, 1_000))), "RefundRequested");
 }
 
-#[test]
 fn one_refund_id_is_one_refund() {
     let paid = given(&[open(), start(1), capture(1), request_refund(1, 1, 400)]);
     assert_eq!(decide(&paid, request_refund(1, 1, 400)), Ok(vec![]));
@@ -160,7 +173,6 @@ fn one_refund_id_is_one_refund() {
     assert_eq!(decide(&back, settle(2, RefundState::Succeeded)), Err(Rejection::RefundUnknown));
 }
 
-#[test]
 fn a_capture_is_the_amount_asked_once_by_one_trade() {
     let begun = given(&[open(), start(1)]);
     assert_eq!(decide(&begun, capture_of(1, 999, 1)), Err(Rejection::AmountDiffers));
@@ -170,7 +182,6 @@ fn a_capture_is_the_amount_asked_once_by_one_trade() {
     assert_eq!(decide(&paid, capture_of(1, 1_000, 2)), Err(Rejection::TradeDiffers));
 }
 
-#[test]
 fn money_that_nobody_owes_is_recorded_and_flagged() {
     let flags = |payment: &Payment, n: u128| match decide(payment, capture(n)).expect("recorded").as_slice() {
         [PaymentEvent::PaymentCaptured { late, duplicate, .. }] => (*late, *duplicate),
@@ -186,7 +197,6 @@ fn money_that_nobody_owes_is_recorded_and_flagged() {
     assert_eq!(late.status, Status::Closed, "late money does not open a payment again");
 }
 
-#[test]
 fn an_attempt_ends_before_the_deadline_in_whole_seconds() {
     let odd = Timestamp::from_millis(1_800_999);
     assert_eq!(attempt_expiry(odd), Timestamp::from_millis(1_740_000));
@@ -195,7 +205,6 @@ fn an_attempt_ends_before_the_deadline_in_whole_seconds() {
     assert_eq!(decide(&opened, start_at(1, 1_740_000)), Err(Rejection::DeadlinePassed));
 }
 
-#[test]
 fn an_open_is_compared_with_what_was_agreed() {
     let opened = given(&[open()]);
     let other = Command::Open(Terms { amount: yuan(2_000), ..terms() });
@@ -207,7 +216,6 @@ fn an_open_is_compared_with_what_was_agreed() {
 }
 
 /// The stored form of schema 1 of every event: it must be readable for ever.
-#[test]
 fn every_event_ever_written_can_be_read() {
     let fixture = include_str!("fixtures/events.v1.json");
     let rows: Vec<(String, serde_json::Value)> = serde_json::from_str(fixture).expect("the fixture is JSON");
@@ -273,8 +281,7 @@ proptest! {
 
     /// Random histories keep every invariant, a command given twice changes nothing the second time, and the
     /// stored events give the same state again.
-    #[test]
-    fn invariants_hold_over_random_histories(commands in prop::collection::vec(any_command(), 1..60)) {
+        fn invariants_hold_over_random_histories(commands in prop::collection::vec(any_command(), 1..60)) {
         let mut payment = Payment::default();
         let mut log: Vec<(&'static str, String)> = Vec::new();
         for command in commands {

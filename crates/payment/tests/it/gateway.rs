@@ -199,7 +199,7 @@ impl Gateway {
         if trade.refunded() == 0 {
             return fields;
         }
-        fields.with("refund_fee", yuan(trade.refunded())).with("gmt_refund", "2026-11-20 16:31:00.123")
+        fields.with("refund_fee", yuan(trade.refunded())).with("gmt_refund", "2026-11-20 16:31:00")
     }
 
     /// Signs fields as Alipay does.

@@ -1,4 +1,4 @@
-//! Tests of payment.
+//! Tests of payment. What needs a MariaDB is reported as NOT RUN (ignored) without one.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may stop at the first surprise")]
 
@@ -7,6 +7,7 @@ mod attempts;
 mod config;
 mod domain;
 mod gateway;
+mod modes;
 mod money_in;
 mod notifications;
 mod refunds;
@@ -14,3 +15,20 @@ mod routes;
 mod sequences;
 mod timers;
 mod world;
+
+fn main() -> std::process::ExitCode {
+    let arguments = libtest_mimic::Arguments::from_args();
+    let trials = [
+        domain::trials(),
+        config::trials(),
+        routes::trials(),
+        asks::trials(),
+        attempts::trials(),
+        notifications::trials(),
+        money_in::trials(),
+        refunds::trials(),
+        timers::trials(),
+        sequences::trials(),
+    ];
+    libtest_mimic::run(&arguments, trials.into_iter().flatten().collect()).exit_code()
+}

@@ -1,14 +1,25 @@
 //! Money that comes late, twice, or out of order (T17).
 
+use crate::{everywhere, modes::Mode};
+use libtest_mimic::Trial;
 use std::time::Duration;
 
 use merx_contracts::payment::v1::close_reply::Outcome;
 
 use crate::world::{AMOUNT, World, order, refund_id};
 
-#[tokio::test]
-async fn late_money_is_recorded_flagged_and_can_go_back() {
-    let world = World::new().await;
+pub fn trials() -> Vec<Trial> {
+    everywhere!["money_in":
+        late_money_is_recorded_flagged_and_can_go_back,
+        a_second_payment_of_one_order_is_its_own_capture_with_an_alert,
+        an_attempt_left_open_beside_a_paid_one_is_closed_at_the_provider,
+        a_refund_notification_before_the_payment_s_own_finds_the_payment,
+        a_closed_notification_after_our_own_refund_is_expected,
+    ]
+}
+
+async fn late_money_is_recorded_flagged_and_can_go_back(mode: Mode) {
+    let world = World::new(mode).await;
     let attempt_id = world.begin(order(1)).await;
     assert_eq!(world.close(order(1)).await.outcome(), Outcome::Closed);
     world.gateway.pay_closed(attempt_id);
@@ -33,9 +44,8 @@ async fn late_money_is_recorded_flagged_and_can_go_back() {
     world.finish_drained().await;
 }
 
-#[tokio::test]
-async fn a_second_payment_of_one_order_is_its_own_capture_with_an_alert() {
-    let world = World::new().await;
+async fn a_second_payment_of_one_order_is_its_own_capture_with_an_alert(mode: Mode) {
+    let world = World::new(mode).await;
     let first = world.begin(order(1)).await;
     // The first attempt ends unpaid as far as anybody knows, the second is paid, then the first one's money lands.
     world.gateway.ledger().trades.get_mut(&first.bare()).unwrap().status = crate::gateway::Status::Closed;
@@ -62,9 +72,8 @@ async fn a_second_payment_of_one_order_is_its_own_capture_with_an_alert() {
     world.finish_drained().await;
 }
 
-#[tokio::test]
-async fn an_attempt_left_open_beside_a_paid_one_is_closed_at_the_provider() {
-    let world = World::new().await;
+async fn an_attempt_left_open_beside_a_paid_one_is_closed_at_the_provider(mode: Mode) {
+    let world = World::new(mode).await;
     let first = world.begin(order(1)).await;
     world.gateway.ledger().trades.get_mut(&first.bare()).unwrap().status = crate::gateway::Status::Closed;
     world.pass(Duration::from_secs(60)).await;
@@ -79,9 +88,8 @@ async fn an_attempt_left_open_beside_a_paid_one_is_closed_at_the_provider() {
     world.finish_drained().await;
 }
 
-#[tokio::test]
-async fn a_refund_notification_before_the_payment_s_own_finds_the_payment() {
-    let world = World::new().await;
+async fn a_refund_notification_before_the_payment_s_own_finds_the_payment(mode: Mode) {
+    let world = World::new(mode).await;
     let attempt_id = world.begin(order(1)).await;
     world.gateway.pay(attempt_id);
     let paid = world.gateway.notification(attempt_id);
@@ -103,9 +111,8 @@ async fn a_refund_notification_before_the_payment_s_own_finds_the_payment() {
     world.finish().await;
 }
 
-#[tokio::test]
-async fn a_closed_notification_after_our_own_refund_is_expected() {
-    let world = World::new().await;
+async fn a_closed_notification_after_our_own_refund_is_expected(mode: Mode) {
+    let world = World::new(mode).await;
     let attempt_id = world.paid(order(1)).await;
     world.refund(order(1), refund_id(1), attempt_id, AMOUNT).await.unwrap();
     world.pass(Duration::from_secs(1)).await;

@@ -1,6 +1,8 @@
 //! What Alipay tells us, and what only looks as if it did (T14, T15, T16).
 
+use crate::{everywhere, modes::Mode};
 use futures_util::future::join_all;
+use libtest_mimic::Trial;
 use merx_alipay::Params;
 use merx_kernel::Role;
 
@@ -9,6 +11,19 @@ use crate::{
     world::{AMOUNT, BUYER, Reply, World, order},
 };
 
+pub fn trials() -> Vec<Trial> {
+    everywhere!["notifications":
+        a_capture_is_six_statements_and_one_fact,
+        the_same_notification_a_hundred_times_at_once_is_one_payment,
+        what_alipay_did_not_sign_counts_for_nothing_and_is_not_kept,
+        what_alipay_signed_but_does_not_fit_is_quarantined,
+        staff_reads_the_alerts_and_nobody_else_does,
+        later_notifications_of_a_paid_trade_change_nothing,
+        a_trade_that_pays_one_attempt_does_not_pay_another,
+        a_closed_trade_is_believed_where_alipay_says_it_again,
+    ]
+}
+
 const QUARANTINED: &str = "payment_notification_quarantined";
 
 #[track_caller]
@@ -16,9 +31,8 @@ fn failed(reply: &Reply) {
     assert_eq!((reply.status.as_u16(), reply.text.as_str()), (400, "fail"));
 }
 
-#[tokio::test]
-async fn a_capture_is_six_statements_and_one_fact() {
-    let world = World::new().await;
+async fn a_capture_is_six_statements_and_one_fact(mode: Mode) {
+    let world = World::new(mode).await;
     let attempt_id = world.begin(order(1)).await;
     world.gateway.pay(attempt_id);
     let before = world.stats();
@@ -36,9 +50,8 @@ async fn a_capture_is_six_statements_and_one_fact() {
 }
 
 /// T14 and the guard `capture-once`.
-#[tokio::test(flavor = "multi_thread")]
-async fn the_same_notification_a_hundred_times_at_once_is_one_payment() {
-    let world = World::on_file().await;
+async fn the_same_notification_a_hundred_times_at_once_is_one_payment(mode: Mode) {
+    let world = World::new(mode).await;
     let attempt_id = world.begin(order(1)).await;
     world.gateway.pay(attempt_id);
     let form = world.gateway.notification(attempt_id);
@@ -53,9 +66,8 @@ async fn the_same_notification_a_hundred_times_at_once_is_one_payment() {
 }
 
 /// T15 at the door; the mutations themselves are tested in `merx-alipay`. Guard `notification-signature`.
-#[tokio::test]
-async fn what_alipay_did_not_sign_counts_for_nothing_and_is_not_kept() {
-    let world = World::new().await;
+async fn what_alipay_did_not_sign_counts_for_nothing_and_is_not_kept(mode: Mode) {
+    let world = World::new(mode).await;
     let attempt_id = world.begin(order(1)).await;
     let mut paid = world.gateway.fields(attempt_id);
     paid.set("trade_status", "TRADE_SUCCESS");
@@ -89,9 +101,8 @@ async fn what_alipay_did_not_sign_counts_for_nothing_and_is_not_kept() {
 }
 
 /// T16 and the guard `notification-fields`.
-#[tokio::test]
-async fn what_alipay_signed_but_does_not_fit_is_quarantined() {
-    let world = World::new().await;
+async fn what_alipay_signed_but_does_not_fit_is_quarantined(mode: Mode) {
+    let world = World::new(mode).await;
     let attempt_id = world.begin(order(1)).await;
     let base = || world.gateway.fields(attempt_id).with("trade_status", "TRADE_SUCCESS");
     let unknown = merx_contracts::ids::AttemptId::from_bits(77).bare();
@@ -128,9 +139,8 @@ async fn what_alipay_signed_but_does_not_fit_is_quarantined() {
     world.finish_drained().await;
 }
 
-#[tokio::test]
-async fn staff_reads_the_alerts_and_nobody_else_does() {
-    let world = World::new().await;
+async fn staff_reads_the_alerts_and_nobody_else_does(mode: Mode) {
+    let world = World::new(mode).await;
     let attempt_id = world.begin(order(1)).await;
     for fen in 1..=5 {
         let fields = world.gateway.fields(attempt_id).with("total_amount", format!("0.0{fen}"));
@@ -153,9 +163,8 @@ async fn staff_reads_the_alerts_and_nobody_else_does() {
     world.finish().await;
 }
 
-#[tokio::test]
-async fn later_notifications_of_a_paid_trade_change_nothing() {
-    let world = World::new().await;
+async fn later_notifications_of_a_paid_trade_change_nothing(mode: Mode) {
+    let world = World::new(mode).await;
     let attempt_id = world.paid(order(1)).await;
     let finished = world.gateway.fields(attempt_id).with("trade_status", "TRADE_FINISHED");
     let reply = world.notify(world.gateway.signed(finished)).await;
@@ -170,9 +179,8 @@ async fn later_notifications_of_a_paid_trade_change_nothing() {
     world.finish_drained().await;
 }
 
-#[tokio::test]
-async fn a_trade_that_pays_one_attempt_does_not_pay_another() {
-    let world = World::new().await;
+async fn a_trade_that_pays_one_attempt_does_not_pay_another(mode: Mode) {
+    let world = World::new(mode).await;
     let first = world.paid(order(1)).await;
     let second = world.begin(order(2)).await;
     let trade_no = world.gateway.trade(first).trade_no;
@@ -184,9 +192,8 @@ async fn a_trade_that_pays_one_attempt_does_not_pay_another() {
     world.finish_drained().await;
 }
 
-#[tokio::test]
-async fn a_closed_trade_is_believed_where_alipay_says_it_again() {
-    let world = World::new().await;
+async fn a_closed_trade_is_believed_where_alipay_says_it_again(mode: Mode) {
+    let world = World::new(mode).await;
     let attempt_id = world.begin(order(1)).await;
     world.gateway.ledger().trades.get_mut(&attempt_id.bare()).unwrap().status =
         crate::gateway::Status::Closed;

@@ -1,5 +1,7 @@
 //! Refunds: once under one identity, whatever the gateway does (T5, T19).
 
+use crate::{everywhere, inline, modes::Mode};
+use libtest_mimic::Trial;
 use std::time::Duration;
 
 use merx_contracts::payment::v1::refund_reply::State;
@@ -9,11 +11,26 @@ use crate::{
     world::{AMOUNT, World, order, refund_id},
 };
 
+pub fn trials() -> Vec<Trial> {
+    let mut trials = everywhere!["refunds":
+        money_goes_back_once_under_one_identity,
+        refunds_never_come_to_more_than_was_captured,
+        a_refund_of_what_never_came_is_refused,
+        an_answer_somebody_else_signed_is_no_refund,
+        a_refusal_for_good_ends_the_refund_with_an_alert,
+    ];
+    trials.extend(inline!["refunds":
+        a_doubt_is_asked_about_and_never_paid_twice,
+        tries_end_after_three_days_and_asking_again_takes_them_up,
+        a_refund_that_does_not_go_through_alerts_within_a_minute_and_goes_on,
+    ]);
+    trials
+}
+
 const SECOND: Duration = Duration::from_secs(1);
 
-#[tokio::test]
-async fn money_goes_back_once_under_one_identity() {
-    let world = World::new().await;
+async fn money_goes_back_once_under_one_identity(mode: Mode) {
+    let world = World::new(mode).await;
     let attempt_id = world.paid(order(1)).await;
     let asked = world.refund(order(1), refund_id(1), attempt_id, 700).await.unwrap();
     assert_eq!(asked.state(), State::Requested);
@@ -37,9 +54,8 @@ async fn money_goes_back_once_under_one_identity() {
     world.finish_drained().await;
 }
 
-#[tokio::test]
-async fn refunds_never_come_to_more_than_was_captured() {
-    let world = World::new().await;
+async fn refunds_never_come_to_more_than_was_captured(mode: Mode) {
+    let world = World::new(mode).await;
     let attempt_id = world.paid(order(1)).await;
     for (number, minor) in [(1, 1_000), (2, 999)] {
         world.refund(order(1), refund_id(number), attempt_id, minor).await.unwrap();
@@ -54,9 +70,8 @@ async fn refunds_never_come_to_more_than_was_captured() {
     world.finish_drained().await;
 }
 
-#[tokio::test]
-async fn a_refund_of_what_never_came_is_refused() {
-    let world = World::new().await;
+async fn a_refund_of_what_never_came_is_refused(mode: Mode) {
+    let world = World::new(mode).await;
     let attempt_id = world.begin(order(1)).await;
     let refused = world.refund(order(1), refund_id(1), attempt_id, 1).await.unwrap_err();
     assert_eq!(refused.code(), "payment.refund_above_captured");
@@ -66,8 +81,7 @@ async fn a_refund_of_what_never_came_is_refused() {
 }
 
 /// The guard `refund-once`: an answer that is lost must not make the money go back twice.
-#[tokio::test]
-async fn a_doubt_is_asked_about_and_never_paid_twice() {
+async fn a_doubt_is_asked_about_and_never_paid_twice(mode: Mode) {
     let doubts = [
         Trouble::LostCall,
         Trouble::LostAnswer,
@@ -82,7 +96,7 @@ async fn a_doubt_is_asked_about_and_never_paid_twice() {
     ];
     for first in doubts {
         for second in doubts {
-            let world = World::new().await;
+            let world = World::new(mode).await;
             let attempt_id = world.paid(order(1)).await;
             // The refund is in doubt, and so is the question about it.
             world.gateway.trouble([first, second]);
@@ -96,9 +110,8 @@ async fn a_doubt_is_asked_about_and_never_paid_twice() {
     }
 }
 
-#[tokio::test]
-async fn an_answer_somebody_else_signed_is_no_refund() {
-    let world = World::new().await;
+async fn an_answer_somebody_else_signed_is_no_refund(mode: Mode) {
+    let world = World::new(mode).await;
     let attempt_id = world.paid(order(1)).await;
     world.gateway.trouble([Trouble::LostCall, Trouble::WrongSignature].repeat(3));
     world.refund(order(1), refund_id(1), attempt_id, 700).await.unwrap();
@@ -110,9 +123,8 @@ async fn an_answer_somebody_else_signed_is_no_refund() {
     world.finish_drained().await;
 }
 
-#[tokio::test]
-async fn a_refund_that_does_not_go_through_alerts_within_a_minute_and_goes_on() {
-    let world = World::new().await;
+async fn a_refund_that_does_not_go_through_alerts_within_a_minute_and_goes_on(mode: Mode) {
+    let world = World::new(mode).await;
     let attempt_id = world.paid(order(1)).await;
     world.gateway.ledger().down = true;
     world.refund(order(1), refund_id(1), attempt_id, 700).await.unwrap();
@@ -129,9 +141,8 @@ async fn a_refund_that_does_not_go_through_alerts_within_a_minute_and_goes_on() 
     world.finish_drained().await;
 }
 
-#[tokio::test]
-async fn tries_end_after_three_days_and_asking_again_takes_them_up() {
-    let world = World::new().await;
+async fn tries_end_after_three_days_and_asking_again_takes_them_up(mode: Mode) {
+    let world = World::new(mode).await;
     let attempt_id = world.paid(order(1)).await;
     world.gateway.ledger().down = true;
     world.refund(order(1), refund_id(1), attempt_id, 700).await.unwrap();
@@ -144,9 +155,8 @@ async fn tries_end_after_three_days_and_asking_again_takes_them_up() {
     world.finish_drained().await;
 }
 
-#[tokio::test]
-async fn a_refusal_for_good_ends_the_refund_with_an_alert() {
-    let world = World::new().await;
+async fn a_refusal_for_good_ends_the_refund_with_an_alert(mode: Mode) {
+    let world = World::new(mode).await;
     let attempt_id = world.paid(order(1)).await;
     world.gateway.trouble([Trouble::Refused("ACQ.TRADE_HAS_FINISHED")]);
     world.refund(order(1), refund_id(1), attempt_id, 700).await.unwrap();

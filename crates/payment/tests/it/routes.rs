@@ -1,5 +1,7 @@
 //! The routes as data, and the page of every code.
 
+use crate::{inline, modes::Mode, plain};
+use libtest_mimic::Trial;
 use std::{path::Path, sync::Arc};
 
 use merx_http::{Limits, Route};
@@ -11,9 +13,18 @@ use crate::{
     world::{World, config},
 };
 
-#[tokio::test]
-async fn every_route_says_who_may_use_it() {
-    let (world, gateway) = (World::new().await, Gateway::new());
+pub fn trials() -> Vec<Trial> {
+    let mut trials = inline!["routes":
+        every_route_says_who_may_use_it,
+    ];
+    trials.extend(plain!["routes":
+        every_code_has_a_page,
+    ]);
+    trials
+}
+
+async fn every_route_says_who_may_use_it(mode: Mode) {
+    let (world, gateway) = (World::new(mode).await, Gateway::new());
     let outbound = Arc::new(InProcess(gateway.router()));
     let built = merx_payment::module(&world.deps, &Limits::default(), &config(&gateway), outbound).unwrap();
     assert_eq!(Route::check(&built.routes), Vec::<String>::new());
@@ -24,7 +35,6 @@ async fn every_route_says_who_may_use_it() {
     }
 }
 
-#[test]
 fn every_code_has_a_page() {
     for rejection in Rejection::ALL {
         assert_eq!(Error::from(*rejection).code(), rejection.code());

@@ -1,5 +1,7 @@
 //! What is found without a notification (T18), and how attempts end.
 
+use crate::{inline, modes::Mode};
+use libtest_mimic::Trial;
 use std::time::Duration;
 
 use crate::{
@@ -7,13 +9,24 @@ use crate::{
     world::{World, order},
 };
 
+pub fn trials() -> Vec<Trial> {
+    inline!["timers":
+        money_whose_notification_is_lost_is_found_within_five_minutes,
+        an_unpaid_attempt_is_closed_at_its_expiry_and_looked_at_once_more,
+        money_that_lands_after_the_close_is_found_without_a_notification,
+        a_paid_payment_is_not_asked_about,
+        a_provider_that_does_not_answer_is_asked_until_it_does,
+        an_answer_somebody_else_signed_is_no_payment,
+        a_paid_trade_with_another_amount_is_not_believed_from_a_query_either,
+    ]
+}
+
 const MINUTE: Duration = Duration::from_secs(60);
 
-#[tokio::test]
-async fn money_whose_notification_is_lost_is_found_within_five_minutes() {
+async fn money_whose_notification_is_lost_is_found_within_five_minutes(mode: Mode) {
     // Paid early, in the middle and in the last second.
     for paid_after in [0, 1, 59, 61, 200, 600, 1_000, 1_500, 1_739] {
-        let world = World::new().await;
+        let world = World::new(mode).await;
         let attempt_id = world.begin(order(1)).await;
         world.pass(Duration::from_secs(paid_after)).await;
         assert!(world.gateway.pay(attempt_id));
@@ -24,9 +37,8 @@ async fn money_whose_notification_is_lost_is_found_within_five_minutes() {
     }
 }
 
-#[tokio::test]
-async fn an_unpaid_attempt_is_closed_at_its_expiry_and_looked_at_once_more() {
-    let world = World::new().await;
+async fn an_unpaid_attempt_is_closed_at_its_expiry_and_looked_at_once_more(mode: Mode) {
+    let world = World::new(mode).await;
     let attempt_id = world.begin(order(1)).await;
     world.pass(29 * MINUTE + Duration::from_secs(11)).await;
     assert_eq!(world.gateway.trade(attempt_id).status, Status::Closed);
@@ -40,9 +52,8 @@ async fn an_unpaid_attempt_is_closed_at_its_expiry_and_looked_at_once_more() {
     world.finish_drained().await;
 }
 
-#[tokio::test]
-async fn money_that_lands_after_the_close_is_found_without_a_notification() {
-    let world = World::new().await;
+async fn money_that_lands_after_the_close_is_found_without_a_notification(mode: Mode) {
+    let world = World::new(mode).await;
     let attempt_id = world.begin(order(1)).await;
     world.close(order(1)).await;
     world.gateway.pay_closed(attempt_id);
@@ -52,9 +63,8 @@ async fn money_that_lands_after_the_close_is_found_without_a_notification() {
     world.finish_drained().await;
 }
 
-#[tokio::test]
-async fn a_paid_payment_is_not_asked_about() {
-    let world = World::new().await;
+async fn a_paid_payment_is_not_asked_about(mode: Mode) {
+    let world = World::new(mode).await;
     world.paid(order(1)).await;
     world.pass(60 * MINUTE).await;
     assert!(world.gateway.ledger().calls.is_empty());
@@ -62,9 +72,8 @@ async fn a_paid_payment_is_not_asked_about() {
     world.finish_drained().await;
 }
 
-#[tokio::test]
-async fn a_provider_that_does_not_answer_is_asked_until_it_does() {
-    let world = World::new().await;
+async fn a_provider_that_does_not_answer_is_asked_until_it_does(mode: Mode) {
+    let world = World::new(mode).await;
     let attempt_id = world.begin(order(1)).await;
     assert!(world.gateway.pay(attempt_id));
     world.gateway.ledger().down = true;
@@ -79,9 +88,8 @@ async fn a_provider_that_does_not_answer_is_asked_until_it_does() {
     world.finish_drained().await;
 }
 
-#[tokio::test]
-async fn an_answer_somebody_else_signed_is_no_payment() {
-    let world = World::new().await;
+async fn an_answer_somebody_else_signed_is_no_payment(mode: Mode) {
+    let world = World::new(mode).await;
     world.begin(order(1)).await;
     world.gateway.trouble([Trouble::WrongSignature; 5]);
     world.pass(10 * MINUTE).await;
@@ -89,9 +97,8 @@ async fn an_answer_somebody_else_signed_is_no_payment() {
     world.finish_drained().await;
 }
 
-#[tokio::test]
-async fn a_paid_trade_with_another_amount_is_not_believed_from_a_query_either() {
-    let world = World::new().await;
+async fn a_paid_trade_with_another_amount_is_not_believed_from_a_query_either(mode: Mode) {
+    let world = World::new(mode).await;
     let attempt_id = world.begin(order(1)).await;
     world.gateway.ledger().trades.get_mut(&attempt_id.bare()).unwrap().fen = 1;
     world.gateway.pay(attempt_id);

@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc, Mutex,
-        atomic::{AtomicI64, Ordering},
+        atomic::{AtomicI64, AtomicU32, Ordering},
     },
     time::Duration,
 };
@@ -32,7 +32,10 @@ use merx_sql::{Db, DbOptions, Query as _, Stats, params};
 use serde_json::Value;
 use tower::ServiceExt as _;
 
-use crate::gateway::{APP_ID, Gateway, SELLER_ID};
+use crate::{
+    gateway::{APP_ID, Gateway, SELLER_ID},
+    modes::Mode,
+};
 
 pub const START: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 pub const BUYER: u128 = 11;
@@ -50,6 +53,51 @@ impl Clock for StepClock {
     }
 }
 
+/// Where the data of a test lie; gone with it.
+enum Place {
+    Memory,
+    Folder(tempfile::TempDir),
+    Server { server: String, database: String },
+}
+
+impl Place {
+    fn new(mode: Mode) -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        match mode {
+            Mode::Inline => Self::Memory,
+            Mode::File => Self::Folder(tempfile::tempdir().unwrap()),
+            Mode::Mysql => {
+                let number = COUNT.fetch_add(1, Ordering::SeqCst);
+                let database = format!("merx_payment_{}_{number}", std::process::id());
+                let server = crate::modes::server().unwrap();
+                run(&server, &format!("CREATE DATABASE {database}"));
+                Self::Server { server, database }
+            }
+        }
+    }
+    fn url(&self) -> String {
+        match self {
+            Self::Memory => "sqlite::memory:".to_owned(),
+            Self::Folder(folder) => format!("sqlite:{}", folder.path().join("merx.db").display()),
+            Self::Server { server, database } => format!("{}/{database}", server.trim_end_matches('/')),
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if let Self::Server { server, database } = self {
+            run(server, &format!("DROP DATABASE {database}"));
+        }
+    }
+}
+
+fn run(server: &str, sql: &str) {
+    use mysql::prelude::Queryable as _;
+    let options = mysql::OptsBuilder::from_opts(mysql::Opts::from_url(server).unwrap()).prefer_socket(false);
+    mysql::Conn::new(options).unwrap().query_drop(sql).unwrap();
+}
+
 pub struct World {
     pub gateway: Gateway,
     pub deps: Deps,
@@ -60,7 +108,7 @@ pub struct World {
     router: Router,
     signer: TokenSigner,
     keys: Mutex<u64>,
-    _folder: Option<tempfile::TempDir>,
+    _place: Place,
 }
 
 #[derive(Debug)]
@@ -106,27 +154,16 @@ pub fn money(minor: i64) -> Money {
 }
 
 impl World {
-    /// In memory, on the caller's task.
-    pub async fn new() -> Self {
-        Self::seeded(7).await
-    }
-    pub async fn seeded(seed: u64) -> Self {
-        Self::build(None, seed).await
-    }
-    /// On a file, with the threads of a real shop.
-    pub async fn on_file() -> Self {
-        Self::build(Some(tempfile::tempdir().unwrap()), 7).await
+    pub async fn new(mode: Mode) -> Self {
+        Self::seeded(mode, 7).await
     }
 
-    async fn build(folder: Option<tempfile::TempDir>, seed: u64) -> Self {
+    pub async fn seeded(mode: Mode, seed: u64) -> Self {
         let clock = Arc::new(StepClock(AtomicI64::new(START.as_millis())));
         let (shared, entropy): (Arc<dyn Clock>, _) = (clock.clone(), Arc::new(SeededEntropy::new(seed)));
         let store = Store::new(merx_payment::NAME);
-        let url = match &folder {
-            Some(folder) => format!("sqlite:{}", folder.path().join("merx.db").display()),
-            None => "sqlite::memory:".to_owned(),
-        };
-        let db = Db::open(&url, DbOptions::new(shared.clone()), &store.sequenced_tables()).unwrap();
+        let place = Place::new(mode);
+        let db = Db::open(&place.url(), DbOptions::new(shared.clone()), &store.sequenced_tables()).unwrap();
         let deps = Deps::new(db, shared.clone(), entropy.clone());
         let gateway = Gateway::new();
         let outbound = Arc::new(InProcess(gateway.router()));
@@ -164,7 +201,7 @@ impl World {
             store,
             signer,
             keys: Mutex::new(0),
-            _folder: folder,
+            _place: place,
         }
     }
 
@@ -275,12 +312,9 @@ impl World {
         self.send(request.body(Body::from(form)).unwrap()).await
     }
     /// Sends the notification the trade deserves, which must count.
-    #[track_caller]
-    pub fn notified(&self, attempt_id: AttemptId) -> impl Future<Output = ()> {
-        async move {
-            let reply = self.notify(self.gateway.notification(attempt_id)).await;
-            assert_eq!((reply.status, reply.text.as_str()), (StatusCode::OK, "success"));
-        }
+    pub async fn notified(&self, attempt_id: AttemptId) {
+        let reply = self.notify(self.gateway.notification(attempt_id)).await;
+        assert_eq!((reply.status, reply.text.as_str()), (StatusCode::OK, "success"));
     }
     pub async fn view(&self, payment_id: PaymentId) -> PaymentView {
         let reply = self.get(&format!("/v1/payments/{payment_id}"), BUYER, Role::Customer).await;

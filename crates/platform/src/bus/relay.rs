@@ -58,6 +58,19 @@ enum Event {
 
 type Jobs = FuturesUnordered<BoxFuture<'static, Event>>;
 
+/// A run of the relay: what it knows between two events.
+struct Run<'a> {
+    relay: &'a Relay,
+    feeds: Vec<Feed>,
+    jobs: Jobs,
+    /// There may be more to read.
+    more: bool,
+    reading: bool,
+    /// The database failed; nothing is read before this.
+    read_again_at: Option<Timestamp>,
+    busy: Option<Busy>,
+}
+
 impl Relay {
     /// Runs until `stop`; then waits for the handlers under way and makes the cursors durable.
     pub(super) async fn run(&self, stop: CancellationToken) -> Result<()> {
@@ -67,72 +80,34 @@ impl Relay {
         if !Guard::Outbox.on() {
             self.publisher.outbox.forget_unsent();
         }
-        let mut feeds = self.feeds().await?;
-        let mut jobs = Jobs::new();
-        let mut more = true;
-        let mut reading = false;
-        let mut busy: Option<Busy> = None;
-        let mut retry_read_at: Option<Timestamp> = None;
+        let mut run = Run {
+            relay: self,
+            feeds: self.feeds().await?,
+            jobs: Jobs::new(),
+            more: true,
+            reading: false,
+            read_again_at: None,
+            busy: None,
+        };
         loop {
-            let now = self.clock.now();
             let stopping = stop.is_cancelled();
             if !stopping {
-                start_work(&mut feeds, &jobs, now);
-                let open = feeds.iter().map(|feed| feed.lanes.open()).max().unwrap_or(0);
-                let paused = retry_read_at.is_some_and(|at| at > now);
-                if more && !reading && !paused && open < WINDOW_MAX {
-                    (reading, more, retry_read_at) = (true, false, None);
-                    jobs.push(self.read_after(read_to(&feeds)));
-                }
+                run.start_work();
             }
-            if jobs.is_empty() && stopping {
-                break;
+            run.report();
+            if stopping && run.jobs.is_empty() {
+                return self.progress.checkpoint(&self.db, self.clock.now()).await;
             }
-            busy = match (jobs.is_empty(), busy) {
-                (true, _) => None,
-                (false, None) => Some(self.activity.begin()),
-                (false, some) => some,
-            };
-            self.report(&feeds, !jobs.is_empty());
-            let next_at = feeds.iter().filter_map(|feed| feed.lanes.next_at()).chain(retry_read_at).min();
-            let until_next = next_at.map_or(self.poll_every, |at| at.since(now)).min(self.poll_every);
+            let pause = run.pause();
             tokio::select! {
                 biased;
                 () = stop.cancelled(), if !stopping => {}
-                Some(event) = jobs.next() => match event {
-                    Event::Read(Ok(rows)) => {
-                        reading = false;
-                        more |= i64::try_from(rows.len()).is_ok_and(|n| n == BATCH_MAX);
-                        take_in(&mut feeds, rows);
-                    }
-                    Event::Read(Err(error)) => {
-                        let publisher = self.publisher.context();
-                        tracing::warn!(publisher, error = %error.chain(), "outbox could not be read");
-                        (reading, more) = (false, true);
-                        retry_read_at = Some(self.clock.now().plus(READ_PAUSE));
-                    }
-                    Event::Worked(index, done) => {
-                        feeds[index].lanes.release(done.subject, &done.positions, done.outcome);
-                    }
-                    Event::HeldKeys(index, Ok(keys)) => {
-                        keys.into_iter().for_each(|(subject, at)| feeds[index].lanes.hold(subject, at));
-                    }
-                    Event::HeldKeys(_, Err(error)) => {
-                        tracing::warn!(error = %error.chain(), "held facts could not be read");
-                    }
-                },
-                () = published.changed() => more = true,
-                () = any_changed(&mut redriven) => {
-                    for (index, feed) in feeds.iter().enumerate() {
-                        let courier = feed.courier.clone();
-                        jobs.push(async move { Event::HeldKeys(index, held_keys(&courier).await) }.boxed());
-                    }
-                }
-                () = self.clock.sleep(until_next), if !stopping => more |= until_next == self.poll_every,
+                Some(event) = run.jobs.next() => run.take(event),
+                () = published.changed() => run.more = true,
+                () = any_changed(&mut redriven) => run.look_for_held(),
+                () = self.clock.sleep(pause), if !stopping => run.more |= pause == self.poll_every,
             }
         }
-        self.report(&feeds, false);
-        self.progress.checkpoint(&self.db, self.clock.now()).await
     }
 
     fn redrive_listeners(&self) -> Vec<Listener> {
@@ -178,13 +153,83 @@ impl Relay {
         }
         .boxed()
     }
+}
 
-    fn report(&self, feeds: &[Feed], busy: bool) {
-        for feed in feeds {
-            let key = (feed.courier.subscription.name, self.publisher.context());
-            self.progress.update(key, feed.progress(busy));
+impl Run<'_> {
+    /// Starts every piece of work there is room for, and reads on if there is room for more facts.
+    fn start_work(&mut self) {
+        let now = self.relay.clock.now();
+        for (index, feed) in self.feeds.iter_mut().enumerate() {
+            while feed.lanes.running() < CONCURRENT_MAX {
+                let Some(work) = feed.lanes.next(now) else { break };
+                let courier = feed.courier.clone();
+                self.jobs.push(async move { Event::Worked(index, courier.work(work).await) }.boxed());
+            }
         }
-        self.activity.touch();
+        let open = self.feeds.iter().map(|feed| feed.lanes.open()).max().unwrap_or(0);
+        let paused = self.read_again_at.is_some_and(|at| at > now);
+        if self.more && !self.reading && !paused && open < WINDOW_MAX {
+            (self.reading, self.more, self.read_again_at) = (true, false, None);
+            // Every feed has read as far, or begins further on.
+            let position = self.feeds.iter().map(|feed| feed.lanes.read_to()).min().unwrap_or(0);
+            self.jobs.push(self.relay.read_after(position));
+        }
+    }
+
+    fn take(&mut self, event: Event) {
+        match event {
+            Event::Read(Ok(rows)) => {
+                self.reading = false;
+                self.more |= i64::try_from(rows.len()).is_ok_and(|n| n == BATCH_MAX);
+                take_in(&mut self.feeds, rows);
+            }
+            Event::Read(Err(error)) => {
+                let publisher = self.relay.publisher.context();
+                tracing::warn!(publisher, error = %error.chain(), "outbox could not be read");
+                (self.reading, self.more) = (false, true);
+                self.read_again_at = Some(self.relay.clock.now().plus(READ_PAUSE));
+            }
+            Event::Worked(index, done) => {
+                self.feeds[index].lanes.release(done.subject, &done.positions, done.outcome);
+            }
+            Event::HeldKeys(index, Ok(keys)) => {
+                keys.into_iter().for_each(|(subject, at)| self.feeds[index].lanes.hold(subject, at));
+            }
+            Event::HeldKeys(_, Err(error)) => {
+                tracing::warn!(error = %error.chain(), "held facts could not be read");
+            }
+        }
+    }
+
+    /// A dead letter was sent on its way again: the deliveries tables have something the lanes do not know.
+    fn look_for_held(&mut self) {
+        for (index, feed) in self.feeds.iter().enumerate() {
+            let courier = feed.courier.clone();
+            self.jobs.push(async move { Event::HeldKeys(index, held_keys(&courier).await) }.boxed());
+        }
+    }
+
+    /// How long nothing is to be done unless something happens.
+    fn pause(&self) -> Duration {
+        let next_at =
+            self.feeds.iter().filter_map(|feed| feed.lanes.next_at()).chain(self.read_again_at).min();
+        let poll = self.relay.poll_every;
+        next_at.map_or(poll, |at| at.since(self.relay.clock.now())).min(poll)
+    }
+
+    /// Tells the others how far every subscription has come and whether something is under way.
+    fn report(&mut self) {
+        let busy = !self.jobs.is_empty();
+        self.busy = match (busy, self.busy.take()) {
+            (false, _) => None,
+            (true, None) => Some(self.relay.activity.begin()),
+            (true, some) => some,
+        };
+        for feed in &self.feeds {
+            let key = (feed.courier.subscription.name, self.relay.publisher.context());
+            self.relay.progress.update(key, feed.progress(busy));
+        }
+        self.relay.activity.touch();
     }
 }
 
@@ -202,11 +247,6 @@ impl Feed {
     }
 }
 
-/// How far the outbox was read: every feed has the same, or starts further on.
-fn read_to(feeds: &[Feed]) -> i64 {
-    feeds.iter().map(|feed| feed.lanes.read_to()).min().unwrap_or(0)
-}
-
 /// Hands rows to the feeds that want them.
 fn take_in(feeds: &mut [Feed], rows: Vec<OutboxRow>) {
     for row in rows {
@@ -217,16 +257,6 @@ fn take_in(feeds: &mut [Feed], rows: Vec<OutboxRow>) {
             } else {
                 feed.lanes.passed(row.position);
             }
-        }
-    }
-}
-
-fn start_work(feeds: &mut [Feed], jobs: &Jobs, now: Timestamp) {
-    for (index, feed) in feeds.iter_mut().enumerate() {
-        while feed.lanes.running() < CONCURRENT_MAX {
-            let Some(work) = feed.lanes.next(now) else { break };
-            let courier = feed.courier.clone();
-            jobs.push(async move { Event::Worked(index, courier.work(work).await) }.boxed());
         }
     }
 }

@@ -31,6 +31,11 @@ const POLL: Duration = Duration::from_secs(30);
 /// A saga that should be going and has not changed for so long was forgotten by its process.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(120);
 
+/// How long ended sagas are kept for operators.
+const ENDED_KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
+/// Ended sagas forgotten in one transaction.
+const PRUNED_MAX: i64 = 500;
+
 /// Named limits of the engine.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
@@ -284,6 +289,28 @@ impl SagaEngine {
             drop(permit);
         });
         drop(done);
+    }
+
+    /// When the next parked saga is due, or was: `None` when none waits for a time.
+    ///
+    /// # Errors
+    /// What the database answers.
+    pub async fn next_at(&self) -> Result<Option<Timestamp>> {
+        let log = self.0.deps.log;
+        let always = Timestamp::from_millis(i64::MIN);
+        self.0.deps.db.read("saga.next", move |q| log.next_due(q, always)).await
+    }
+
+    /// Forgets what ended a week ago, a few at a time. Abandoned sagas are kept.
+    ///
+    /// # Errors
+    /// What the database answers.
+    pub async fn prune(&self) -> Result<()> {
+        let (log, before) = (self.0.deps.log, self.0.deps.clock.now().minus(ENDED_KEPT));
+        let db = &self.0.deps.db;
+        let full = u64::try_from(PRUNED_MAX).unwrap_or(u64::MAX);
+        while db.write_low("saga.prune", move |tx| log.prune(tx, before, PRUNED_MAX)).await? == full {}
+        Ok(())
     }
 
     /// At most `limit` (100 at the most) sagas for an operator, the newest first.

@@ -12,10 +12,7 @@ use merx_platform::{
 /// The moment every case begins.
 pub const START: Timestamp = Timestamp::from_millis(1_795_132_800_000);
 
-pub fn paused<R: Future<Output = ()>>(name: &str, case: fn() -> R) -> Trial
-where
-    R: 'static,
-{
+pub fn paused<R: Future<Output = ()> + 'static>(name: &str, case: fn() -> R) -> Trial {
     Trial::test(name, move || {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()

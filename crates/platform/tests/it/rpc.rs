@@ -60,12 +60,15 @@ async fn each<R: Future<Output = ()>>(case: fn(Make, usize) -> R) {
 #[derive(Clone, Default)]
 struct Stock(Arc<Seen>);
 
+/// Trace, caller and time left, as the service saw them.
+type Scope = (Option<TraceContext>, Option<Arc<str>>, Option<Duration>);
+
 #[derive(Default)]
 struct Seen {
     calls: AtomicUsize,
     finished: AtomicUsize,
     dropped: AtomicUsize,
-    scopes: Mutex<Vec<(Option<TraceContext>, Option<Arc<str>>, Option<Duration>)>>,
+    scopes: Mutex<Vec<Scope>>,
     next: Mutex<Option<Peer>>,
 }
 
@@ -169,7 +172,7 @@ async fn internals(make: Make, _: usize) {
     }
 }
 
-async fn deadlines(make: Make, _: usize) {
+async fn deadlines(make: Make, deliveries: usize) {
     let stock = Stock::default();
     let mut client = InventoryClient::new(make(InventoryServer::new(stock.clone())));
     for (asked, expected) in [(None, rpc::DEADLINE_DEFAULT), (Some(250), Duration::from_millis(250))] {
@@ -185,7 +188,8 @@ async fn deadlines(make: Make, _: usize) {
             waited >= expected && waited < expected + Duration::from_millis(5),
             "{waited:?}, {expected:?}"
         );
-        assert_eq!(stock.0.dropped.load(Ordering::SeqCst), before + 1, "the handler was stopped");
+        let stopped = stock.0.dropped.load(Ordering::SeqCst) - before;
+        assert!((1..=deliveries).contains(&stopped), "the handler was stopped");
     }
 }
 

@@ -26,7 +26,7 @@ pub fn trials() -> Vec<Trial> {
     vec![
         paused("saga harness: a good saga holds in every case", harness_holds),
         paused("saga harness: a step that counts twice is found", || {
-            found(Spoilt::ReserveTwiceCounts, "twice")
+            found(Spoilt::ReserveTwiceCounts, "(\"reserve\", 2)")
         }),
         paused("saga harness: an undo that counts twice is found", || {
             found(Spoilt::ReleaseTwiceCounts, "AfterUndo")
@@ -35,7 +35,7 @@ pub fn trials() -> Vec<Trial> {
             found(Spoilt::ForgetsEnd, "SagaLog::end")
         }),
         paused("saga harness: an outcome written twice is found", || {
-            found(Spoilt::IgnoresEnd, "AfterFinish")
+            found(Spoilt::IgnoresEnd, "(\"placed\", 2)")
         }),
         paused("saga: failures are retried by themselves, later and later", retried),
         paused("saga: a wait that was asked for is no failure", planned_wait),
@@ -77,7 +77,7 @@ async fn prove(spoilt: Spoilt) -> Result<Proof, String> {
 
 async fn harness_holds() {
     let proof = prove(Spoilt::Nothing).await.expect("holds");
-    assert!(proof.cases.len() > 80, "{} cases", proof.cases.len());
+    assert!(proof.cases.len() > 70, "{} cases", proof.cases.len());
     for part in
         ["done, crash at AfterPivot", "charge refuses, crash at AfterRefusal", "ship refuses after the pivot"]
     {
@@ -125,6 +125,7 @@ async fn planned_wait() {
     let expected = Progress::Waiting { until: at, reason: "the trade is open".to_owned() };
     assert_eq!(engine.run(&new).await, expected);
     assert_eq!(engine.find(new.id).await.expect("is there").failures, 0);
+    assert_eq!(engine.next_at().await.expect("is read"), Some(at));
     tokio::time::sleep(Duration::from_secs(3599)).await;
     assert_eq!(shop.runs_of("charge"), 1, "not before its time");
     // A moment in the past must not make it run in circles.
@@ -189,12 +190,13 @@ async fn compensation_fails() {
     shop.will_answer("undo reserve", (0..30).map(|_| failure()).collect());
     let engine = shop.plain_engine();
     engine.start();
-    let (new, other) = (shop.place(1).await, shop.place(2).await);
+    let new = shop.place(1).await;
     drop(engine.run(&new));
     tokio::time::sleep(Duration::from_secs(60)).await;
     let row = engine.find(new.id).await.expect("is there");
-    assert_eq!(row.status, SagaStatus::Stuck);
-    assert_eq!(row.refusal.map(|r| r.code).as_deref(), Some("shop.no_money"));
+    assert_eq!(row.status, SagaStatus::Stuck, "{row:?}");
+    assert_eq!(row.refusal.clone().map(|r| r.code).as_deref(), Some("shop.no_money"), "{row:?}");
+    let other = shop.place(2).await;
     assert_eq!(engine.run(&other).await, Progress::Ended(End::Done), "others go on");
     shop.will_answer("undo reserve", Vec::new());
     let end = engine.retry(new.id).await.expect("goes on").await;
@@ -310,11 +312,11 @@ async fn panics_and_hangs() {
     let shop = Shop::new(Spoilt::Nothing).await;
     let new = shop.place(1).await;
     // Held by somebody else: the step's own assertion panics.
-    shop.at_once.store(1, std::sync::atomic::Ordering::SeqCst);
+    shop.at_once.lock().expect("no panic").insert(1);
     let engine = shop.plain_engine();
     let Progress::Waiting { reason, .. } = engine.run(&new).await else { panic!("it waits") };
     assert!(reason.contains("panicked"), "{reason}");
-    shop.at_once.store(0, std::sync::atomic::Ordering::SeqCst);
+    shop.at_once.lock().expect("no panic").remove(&1);
     assert_eq!(engine.resume(new.id).await, Progress::Ended(End::Done));
 
     let hanging = shop.engine_with(vec![Arc::new(Hanging)], None);
@@ -370,6 +372,12 @@ async fn housekeeping() {
     assert_eq!((pruned, count().await), (2, 1));
     let pruned = shop.deps.db.write("prune", move |tx| log.prune(tx, START, 2)).await.expect("pruned");
     assert_eq!((pruned, count().await), (0, 1), "not yet old enough");
+    tokio::time::sleep(Duration::from_secs(6 * 24 * 3600)).await;
+    engine.prune().await.expect("pruned");
+    assert_eq!(count().await, 1, "kept for a week");
+    tokio::time::sleep(Duration::from_secs(2 * 24 * 3600)).await;
+    engine.prune().await.expect("pruned");
+    assert_eq!(count().await, 0);
 }
 
 fn effect_ids() {

@@ -1,7 +1,7 @@
 //! A small shop for sagas: effects under identities in a table, and switches that spoil one thing each.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
@@ -38,6 +38,8 @@ pub enum Spoilt {
     IgnoresEnd,
 }
 
+type Answers = Vec<Result<StepOutcome>>;
+
 #[derive(Clone)]
 pub struct Shop {
     pub deps: Deps,
@@ -45,10 +47,11 @@ pub struct Shop {
     pub clock: Arc<dyn Clock>,
     pub spoilt: Spoilt,
     /// What each step answers before it works, oldest first.
-    pub answers: Arc<Mutex<BTreeMap<&'static str, Vec<Result<StepOutcome>>>>>,
+    pub answers: Arc<Mutex<BTreeMap<&'static str, Answers>>>,
     /// How often each step was run.
     pub runs: Arc<Mutex<BTreeMap<&'static str, usize>>>,
-    pub at_once: Arc<AtomicUsize>,
+    /// Orders of which a step is running.
+    pub at_once: Arc<Mutex<BTreeSet<i64>>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -162,14 +165,16 @@ impl Shop {
     }
 
     async fn effect(&self, step: &'static str, run: &SagaRun<OrderData>) -> Result<StepOutcome> {
-        assert_eq!(self.at_once.fetch_add(1, Ordering::SeqCst), 0, "one step of the saga at a time");
+        let alone = self.at_once.lock().expect("no panic").insert(run.data.order);
+        // Outside the lock, which a panic would poison.
+        assert!(alone, "one step of a saga at a time");
         tokio::task::yield_now().await;
         let answer = self.next_answer(step);
         let done = match answer {
             Some(answer) => answer,
             None => self.apply(step, run.data.order).await,
         };
-        self.at_once.fetch_sub(1, Ordering::SeqCst);
+        self.at_once.lock().expect("no panic").remove(&run.data.order);
         done
     }
 

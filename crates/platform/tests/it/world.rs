@@ -18,7 +18,7 @@ use merx_platform::{
     Deps, Module, Store, TimerHandler,
     bus::{Delivery, Settled, Subscription},
     module::{self, Background},
-    time::SeededEntropy,
+    time::{SeededEntropy, SystemClock},
 };
 use merx_sql::{Db, DbOptions, Migration, Query, params};
 use serde::{Deserialize, Serialize};
@@ -146,7 +146,6 @@ pub struct Life {
     pub publisher: Store,
     pub subscriber: Store,
     turns: Arc<AtomicI64>,
-    numbers: Arc<AtomicI64>,
 }
 
 static DATABASES: AtomicU64 = AtomicU64::new(0);
@@ -156,14 +155,14 @@ fn sequenced() -> Vec<merx_sql::SequencedTable> {
 }
 
 fn runtime() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_current_thread().build().expect("a runtime")
+    tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime")
 }
 
 impl World {
     pub fn new(mode: Mode, server: Option<String>) -> Self {
         let clock = Arc::new(HandClock::new());
         let place = match (mode, &server) {
-            (Mode::Mysql, Some(server)) => Place::Mysql(fresh_database(server, &clock)),
+            (Mode::Mysql, Some(server)) => Place::Mysql(fresh_database(server)),
             (Mode::File, _) => Place::File(tempfile::tempdir().expect("a folder")),
             _ => Place::Inline(Db::inline(DbOptions::new(clock.clone()), &sequenced()).expect("a database")),
         };
@@ -188,8 +187,13 @@ impl World {
         let answer = runtime.block_on(async {
             let db = match (&self.place, url) {
                 (Place::Inline(db), _) => db.clone(),
-                (_, Some(url)) => {
-                    Db::open(&url, DbOptions::new(self.clock.clone()), &sequenced()).expect("a database")
+                (place, Some(url)) => {
+                    // A server that is asked again after a contention is asked in its own time.
+                    let clock: Arc<dyn Clock> = match place {
+                        Place::Mysql(_) => Arc::new(SystemClock),
+                        _ => self.clock.clone(),
+                    };
+                    Db::open(&url, DbOptions::new(clock), &sequenced()).expect("a database")
                 }
                 (_, None) => unreachable!("every other place has a URL"),
             };
@@ -201,7 +205,6 @@ impl World {
                 subscriber: Store::new("sub"),
                 // Effects are numbered in the order they came, over all lives.
                 turns: Arc::new(AtomicI64::new(i64::try_from(self.lives).expect("few lives") * 1_000_000)),
-                numbers: Arc::new(AtomicI64::new(0)),
             };
             for module in life.modules(Vec::new(), Vec::new()) {
                 module.migrate(&life.deps.db).await.expect("tables");
@@ -262,11 +265,6 @@ impl Life {
 
     pub fn envelope(&self, fact: &Happened) -> Envelope {
         Envelope::new(self.deps.ids.next(), self.clock.now(), None, fact).expect("an envelope")
-    }
-
-    /// The next number, for facts that are told apart by it.
-    pub fn number(&self) -> i64 {
-        self.numbers.fetch_add(1, Ordering::SeqCst)
     }
 
     /// Has the effect of a fact once: a row of `sub_effects` that tells when its turn was.
@@ -364,15 +362,27 @@ pub fn down() -> Error {
     Error::unavailable("test.down", "down")
 }
 
-fn fresh_database(server: &str, clock: &Arc<HandClock>) -> String {
+/// A database of its own for each world, gone with it.
+fn fresh_database(server: &str) -> String {
     let name = format!("merx_platform_{}_{}", std::process::id(), DATABASES.fetch_add(1, Ordering::SeqCst));
-    runtime().block_on(async {
-        let admin =
-            Db::open(server, DbOptions::new(clock.clone()), &[]).expect("the server of MERX_TEST_MYSQL_URL");
-        let create = format!("CREATE DATABASE {name}");
-        admin.write("test.create", move |tx| tx.execute(&create, params![])).await.expect("a database");
-        admin.close().await;
-    });
-    let base = server.rfind('/').map_or(server, |at| &server[..at]);
-    format!("{base}/{name}")
+    admin(server, &format!("CREATE DATABASE {name}"));
+    format!("{}/{name}", server.trim_end_matches('/'))
+}
+
+fn admin(server: &str, sql: &str) {
+    use mysql::prelude::Queryable as _;
+    let opts = mysql::Opts::from_url(server).expect("MERX_TEST_MYSQL_URL is mysql://user:password@host:port");
+    let opts = mysql::OptsBuilder::from_opts(opts).prefer_socket(false);
+    let mut connection = mysql::Conn::new(opts).expect("the server of MERX_TEST_MYSQL_URL");
+    connection.query_drop(sql).expect("allowed to create and drop databases");
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        if let (Place::Mysql(url), (_, Some(server))) = (&self.place, &self.origin)
+            && let Some(name) = url.rsplit('/').next()
+        {
+            admin(server, &format!("DROP DATABASE {name}"));
+        }
+    }
 }

@@ -59,8 +59,7 @@ impl AdminClient {
         let answer = match self {
             Self::Socket(stream) => over_socket(stream, request).await?,
             Self::Offline(router, shop) => {
-                let answered = router.oneshot(request).await;
-                let answer = answered.map_err(|never| match never {})?;
+                let Ok(answer) = router.oneshot(request).await;
                 let answer = collect(answer).await;
                 end(&shop.deps.tasks).await?;
                 shop.deps.db.close().await;
@@ -76,7 +75,8 @@ async fn end(tasks: &Tasks) -> Result<()> {
 }
 
 fn lost(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
-    Error::unavailable("server.admin_socket", "The running shop does not answer on its admin socket.").with_source(source)
+    Error::unavailable("server.admin_socket", "The running shop does not answer on its admin socket.")
+        .with_source(source)
 }
 
 async fn over_socket(stream: UnixStream, request: Request<Body>) -> Result<Response<Bytes>> {

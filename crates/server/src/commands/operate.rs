@@ -43,7 +43,8 @@ pub async fn change_saga(dir: &Path, id: &str, verb: &str) -> Result<ExitCode> {
 
 /// Prints the dead letters.
 pub async fn list_dead_letters(dir: &Path) -> Result<ExitCode> {
-    let letters: Vec<DeadLetterLine> = AdminClient::connect(dir).await?.ask(Method::GET, "/dead-letters").await?;
+    let letters: Vec<DeadLetterLine> =
+        AdminClient::connect(dir).await?.ask(Method::GET, "/dead-letters").await?;
     for letter in &letters {
         say(&format!(
             "{}  {}  {}  {}  {}\n",

@@ -148,7 +148,8 @@ impl Tariff {
             return Err(Error::rejected("shipping.too_heavy", detail));
         }
         if parcel.subtotal.currency != self.currency {
-            let detail = format!("Freight is counted in {}, not {}.", self.currency, parcel.subtotal.currency);
+            let detail =
+                format!("Freight is counted in {}, not {}.", self.currency, parcel.subtotal.currency);
             return Err(Error::rejected("shipping.currency_unsupported", detail));
         }
         let zone = Zone::of(&parcel.country, &parcel.region);

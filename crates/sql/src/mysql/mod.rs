@@ -18,7 +18,7 @@ use crate::{
     db::{Shared, thread},
     error,
     job::{Done, Job, ReadJob, fault_strikes},
-    lanes::Lanes,
+    lanes::{Lanes, Worker},
     mysql::{
         connect::{Connector, Isolation},
         sequencer::{Ringer, Sequencer},
@@ -58,15 +58,15 @@ pub(crate) fn open(url: &str, options: &DbOptions, shared: &Arc<Shared>) -> Resu
                 ringer: Arc::clone(&ringer),
                 early: Arc::clone(&early),
             };
-            let lanes = Arc::clone(&lanes);
-            handles.push(thread("merx-sql-writer", move || writer.run(&lanes))?);
+            let worker = Worker(Arc::clone(&lanes));
+            handles.push(thread("merx-sql-writer", move || writer.run(&worker.0))?);
         }
         writes = Some(lanes);
     }
     for _ in 0..options.readers.max(1) {
         let connector = Arc::clone(&connector);
-        let lanes = Arc::clone(&reads);
-        handles.push(thread("merx-sql-reader", move || read_loop(&connector, &lanes))?);
+        let worker = Worker(Arc::clone(&reads));
+        handles.push(thread("merx-sql-reader", move || read_loop(&connector, &worker.0))?);
     }
     Ok(Opened { writes, reads, handles })
 }

@@ -79,7 +79,27 @@ pub(crate) fn open_writer(path: Option<&Path>, pages_max: Option<u32>) -> Result
             .map_err(|e| opening(e, &shown))?;
     }
     conn.set_prepared_statement_cache_capacity(STATEMENTS_CACHED);
+    if let Some(path) = path {
+        lengthen_log(path);
+    }
     Ok(conn)
+}
+
+/// How much of the log is there from the start: as much as it grows to before a checkpoint.
+const LOG_LENGTH: u64 = 1_024 * 4_120;
+
+/// Gives the log its length at once. A commit that writes over blocks the file has already needs to sync data only;
+/// one that makes the file longer waits for the file system's journal too. SQLite takes the zeros for the end of the
+/// log. A disk without the room is no error: the log is left as it was.
+fn lengthen_log(database: &Path) {
+    let mut name = database.as_os_str().to_owned();
+    name.push("-wal");
+    let Ok(mut file) = OpenOptions::new().write(true).open(&name) else { return };
+    let Ok(before) = file.seek(SeekFrom::End(0)) else { return };
+    let missing = usize::try_from(LOG_LENGTH.saturating_sub(before)).unwrap_or(0);
+    if file.write_all(&vec![0; missing]).and_then(|()| file.sync_all()).is_err() {
+        let _ = file.set_len(before);
+    }
 }
 
 /// Refuses a file that holds something else; marks an empty one as ours.

@@ -224,6 +224,10 @@ impl Writer {
             }
             Ending::RolledBack(error) | Ending::Unknown(error) => {
                 tracing::warn!(error = %error.chain(), closures = done.len(), "a batch failed");
+                if error.is("sql.disk_full") {
+                    // What the log holds twice may be the space that is missing.
+                    self.empty_log();
+                }
                 // What an unknown commit may have kept, its listeners should look for.
                 self.shared.channels.wake(wakes);
                 for one in done {
@@ -241,8 +245,9 @@ impl Writer {
     /// Copies the log into the file when it has grown (see the limits above).
     pub(crate) fn checkpoint_if_due(&self, idle: bool) {
         let pages = self.wal_pages.load(Ordering::Relaxed);
+        // RESTART leaves the log its length: writing over old blocks syncs several times faster than growing.
         let mode = if pages >= Self::CHECKPOINT_BUSY_PAGES {
-            "PRAGMA wal_checkpoint(TRUNCATE)"
+            "PRAGMA wal_checkpoint(RESTART)"
         } else if idle && pages >= Self::CHECKPOINT_IDLE_PAGES {
             "PRAGMA wal_checkpoint(PASSIVE)"
         } else {
@@ -254,10 +259,15 @@ impl Writer {
         }
     }
 
-    /// The last act: all of the log into the file, and the log emptied.
-    pub(crate) fn close(self) {
+    /// Copies all of the log into the file and gives its space back.
+    fn empty_log(&self) {
         if let Err(e) = self.conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())) {
-            tracing::warn!(error = %e, "the last checkpoint failed; the next start reads the log instead");
+            tracing::warn!(error = %e, "the write-ahead log could not be emptied; the next start reads it");
         }
+    }
+
+    /// The last act.
+    pub(crate) fn close(self) {
+        self.empty_log();
     }
 }

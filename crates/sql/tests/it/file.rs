@@ -10,11 +10,12 @@ use merx_sql::{Db, Query, params};
 
 use crate::{
     Case, cases, child,
-    fixture::{Door, FILE, Mode, Place, note, note_ids, options, start},
+    fixture::{Door, FILE, Mode, Place, SMALL_DISK, note, note_ids, options, start},
 };
 
 pub fn cases() -> Vec<Case> {
-    cases![FILE =>
+    let mut all = cases![SMALL_DISK => a_disk_that_fills_up_at_the_commit];
+    all.extend(cases![FILE =>
         a_locked_file_is_refused,
         foreign_files_are_refused,
         a_missing_folder_is_said,
@@ -25,7 +26,8 @@ pub fn cases() -> Vec<Case> {
         a_full_disk_in_the_middle_of_a_batch,
         a_killed_writer_keeps_what_it_acknowledged,
         an_io_error_on_commit_stops_the_process,
-    ]
+    ]);
+    all
 }
 
 async fn a_locked_file_is_refused(mode: Mode) {
@@ -230,4 +232,19 @@ async fn an_io_error_on_commit_stops_the_process(mode: Mode) {
     let stored = note_ids(&db).await;
     assert!(acknowledged.iter().all(|id| stored.binary_search(id).is_ok()));
     db.write("again", |tx| note(tx, 1_000_000)).await.unwrap();
+}
+
+/// The child has a file system of its own, gone when it ends.
+async fn a_disk_that_fills_up_at_the_commit(mode: Mode) {
+    let place = Place::new(mode);
+    let folder = place.path().parent().unwrap().to_owned();
+    let script = "mount -t tmpfs -o size=2m tmpfs \"$1\" && exec \"$0\"";
+    let output = Command::new("unshare")
+        .args(["--mount", "bash", "-c", script])
+        .args([std::env::current_exe().unwrap(), folder])
+        .env(child::ROLE, "fill")
+        .env(child::URL, place.url())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }

@@ -22,6 +22,8 @@ pub enum Mode {
     File,
     Inline,
     Server,
+    /// A file on a file system of two megabytes.
+    SmallDisk,
 }
 
 pub const ALL: &[Mode] = &[Mode::File, Mode::Inline, Mode::Server];
@@ -29,6 +31,7 @@ pub const THREADED: &[Mode] = &[Mode::File, Mode::Server];
 pub const SQLITE: &[Mode] = &[Mode::File, Mode::Inline];
 pub const FILE: &[Mode] = &[Mode::File];
 pub const SERVER: &[Mode] = &[Mode::Server];
+pub const SMALL_DISK: &[Mode] = &[Mode::SmallDisk];
 
 impl Mode {
     pub fn name(self) -> &'static str {
@@ -36,6 +39,21 @@ impl Mode {
             Self::File => "sqlite",
             Self::Inline => "inline",
             Self::Server => "mysql",
+            Self::SmallDisk => "tmpfs",
+        }
+    }
+
+    /// Why it cannot be had here.
+    pub fn absent(self) -> Option<&'static str> {
+        match self {
+            Self::File | Self::Inline => None,
+            Self::Server => server_url()
+                .is_none()
+                .then_some("MERX_TEST_MYSQL_URL is not set (scripts/services up mariadb prints it)"),
+            Self::SmallDisk => {
+                let probe = std::process::Command::new("unshare").args(["--mount", "true"]).output();
+                (!probe.is_ok_and(|p| p.status.success())).then_some("no right to mount a small file system")
+            }
         }
     }
 }
@@ -88,7 +106,7 @@ impl Place {
 
     pub fn url(&self) -> String {
         match self.mode {
-            Mode::File => format!("sqlite:{}", self.path().display()),
+            Mode::File | Mode::SmallDisk => format!("sqlite:{}", self.path().display()),
             Mode::Inline => "sqlite::memory:".to_owned(),
             Mode::Server => format!("{}/{}", server_url().unwrap().trim_end_matches('/'), self.database),
         }

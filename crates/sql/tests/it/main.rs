@@ -3,6 +3,8 @@
 //! Cases that need a server are reported as ignored with `NOT RUN: …` when it is absent, and fail instead when
 //! `MERX_REQUIRE_SERVICES=1`.
 
+#![allow(clippy::unwrap_used, reason = "a test; clippy does not see it as one without libtest")]
+
 mod child;
 mod contract;
 mod events;
@@ -62,8 +64,7 @@ fn trials() -> Vec<Trial> {
 }
 
 fn trial(name: &str, mode: Mode, run: fn(Mode) -> BoxFuture) -> Trial {
-    let absent = (mode == Mode::Server && fixture::server_url().is_none())
-        .then_some("MERX_TEST_MYSQL_URL is not set (scripts/services up mariadb prints it)");
+    let absent = mode.absent();
     let required = std::env::var("MERX_REQUIRE_SERVICES").is_ok_and(|v| v == "1");
     match absent {
         None => Trial::test(name, move || {

@@ -1,0 +1,64 @@
+//! A new address.
+
+use std::sync::Arc;
+
+use http::StatusCode;
+use merx_contracts::ids::{AccountId, AddressId};
+use merx_http::{Begun, IdempotencyKey, answer};
+use merx_kernel::{Error, Result};
+use merx_platform::store::Saved;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    State,
+    domain::address::{ADDRESSES_MAX, Address},
+    store,
+};
+
+/// The answer: an id and nothing personal, because it is kept with the idempotency key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct AddressMade {
+    /// The new address.
+    pub address_id: AddressId,
+}
+
+impl AddressMade {
+    /// The answer to keep.
+    pub(crate) fn saved(id: AddressId) -> Result<Saved> {
+        answer(StatusCode::CREATED, &Self { address_id: id })
+    }
+}
+
+/// Adds the address, once for the key. In a repetition the answer is the first one's.
+///
+/// # Errors
+/// `accounts.address_limit`.
+pub async fn add_address(
+    state: &State,
+    account: AccountId,
+    address: Address,
+    key: IdempotencyKey,
+) -> Result<(AddressId, Begun<merx_contracts::ids::AddressKind>)> {
+    let (id, now, keys, address) =
+        (state.ids.next(), state.clock.now(), state.store.idempotency, Arc::new(address));
+    let begun = state
+        .db
+        .write("accounts.add_address", move |tx| {
+            let begun = key.begin(keys, tx, id, now)?;
+            if matches!(begun, Begun::Fresh) {
+                if !store::count_address(tx, account)? {
+                    return Err(full());
+                }
+                store::insert_address(tx, id, account, &address, now)?;
+                key.complete(keys, tx, &AddressMade::saved(id)?)?;
+            }
+            Ok(begun)
+        })
+        .await?;
+    Ok((id, begun))
+}
+
+fn full() -> Error {
+    let message = format!("You have {ADDRESSES_MAX} addresses; delete one first.");
+    Error::rejected("accounts.address_limit", message)
+}

@@ -1,0 +1,61 @@
+//! A fresh pair of tokens for a refresh token. Each is good once: an old one that comes back was stolen, or the
+//! client was robbed of its answer; either way the whole session ends (RFC 9700 §4.14.2).
+
+use merx_contracts::ids::SessionId;
+use merx_kernel::{Error, ErrorKind, Principal, Result, Secret};
+
+use crate::{
+    State,
+    commands::log_in::{SessionTokens, fresh_token, token_hash, tokens},
+    store::{self, TokenRow},
+};
+
+enum Outcome {
+    Unknown,
+    Reused(SessionId),
+    Refreshed(Principal),
+}
+
+/// Replaces the refresh token.
+///
+/// # Errors
+/// `accounts.refresh_token_invalid`; `accounts.refresh_token_reused`, and the session has ended.
+pub async fn refresh_session(state: &State, token: Secret<String>) -> Result<SessionTokens> {
+    let now = state.clock.now();
+    let old = token_hash(token.expose());
+    let (refresh, new) = fresh_token(&state.ids);
+    let expires_at = now.plus(state.settings.refresh_life());
+    let outcome = state
+        .db
+        .write("accounts.refresh_session", move |tx| {
+            let Some(found) = store::token(tx, old)? else { return Ok(Outcome::Unknown) };
+            if found.ended || found.expires_at <= now {
+                return Ok(Outcome::Unknown);
+            }
+            if found.replaced || !store::replace_token(tx, old, now)? {
+                store::end_session(tx, found.session, now)?;
+                return Ok(Outcome::Reused(found.session));
+            }
+            if !store::use_session(tx, found.session, now, expires_at)? {
+                return Ok(Outcome::Unknown);
+            }
+            store::insert_token(tx, new, found.session, expires_at)?;
+            let TokenRow { account, session, roles, .. } = found;
+            Ok(Outcome::Refreshed(Principal { account, session, roles }))
+        })
+        .await?;
+    let refused =
+        |code: &'static str, message: &str| Err(Error::new(ErrorKind::Unauthenticated, code, message));
+    match outcome {
+        Outcome::Refreshed(principal) => tokens(state, &principal, refresh, expires_at),
+        Outcome::Unknown => {
+            refused("accounts.refresh_token_invalid", "The refresh token is not valid; log in again.")
+        }
+        Outcome::Reused(session) => {
+            state.revoke(session, now);
+            tracing::warn!(%session, "an old refresh token came back; the session has ended");
+            let message = "The refresh token was used before, so its session has ended; log in again.";
+            refused("accounts.refresh_token_reused", message)
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! Passwords: hashed with Argon2id behind a bounded queue, so that a flood of log-ins cannot take the machine.
+
+use std::sync::Arc;
+
+use argon2::{Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Version};
+use merx_kernel::{Entropy, Error, Result, Secret};
+use merx_platform::telemetry::Metrics;
+use prometheus_client::metrics::counter::Counter;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use tokio::sync::Semaphore;
+
+/// KiB of memory, passes and lanes of Argon2id, from the OWASP Password Storage Cheat Sheet.
+const MEMORY_KIB: u32 = 19_456;
+const PASSES: u32 = 2;
+const LANES: u32 = 1;
+
+/// A password as it is typed: at most [`Password::LENGTH_MAX`] characters.
+#[derive(Clone, Debug)]
+pub struct Password(Secret<String>);
+
+impl Password {
+    /// The longest password that is looked at.
+    pub const LENGTH_MAX: usize = 128;
+    /// The shortest a new one may be (NIST SP 800-63B §5.1.1.2).
+    pub const LENGTH_MIN: usize = 8;
+
+    /// Checks the longest length only: whether it is long enough for a new one, [`Self::checked_as_new`] says.
+    ///
+    /// # Errors
+    /// A sentence naming the limit.
+    pub fn new(text: impl Into<String>) -> Result<Self, String> {
+        let text = text.into();
+        if text.chars().count() > Self::LENGTH_MAX {
+            return Err(format!("must have at most {} characters", Self::LENGTH_MAX));
+        }
+        Ok(Self(Secret::new(text)))
+    }
+    /// Refuses what is too short for a new password.
+    ///
+    /// # Errors
+    /// `Invalid` naming the limit.
+    pub fn checked_as_new(&self) -> Result<()> {
+        if self.0.expose().chars().count() < Self::LENGTH_MIN {
+            let rule = format!("must have at least {} characters", Self::LENGTH_MIN);
+            return Err(Error::invalid("/password", rule));
+        }
+        Ok(())
+    }
+}
+
+impl<'de> Deserialize<'de> for Password {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::new(String::deserialize(deserializer)?).map_err(serde::de::Error::custom)
+    }
+}
+impl JsonSchema for Password {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Password".into()
+    }
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({"type": "string", "format": "password", "maxLength": Self::LENGTH_MAX})
+    }
+}
+
+/// Hashes and verifies.
+pub struct Passwords {
+    /// What nobody's password verifies against, for accounts that do not exist.
+    dummy: String,
+    entropy: Arc<dyn Entropy>,
+    /// Working or waiting.
+    queue: Arc<Semaphore>,
+    /// Working.
+    workers: Arc<Semaphore>,
+    evaluated: Counter,
+}
+
+impl Passwords {
+    /// With so many workers and so many waiting. Makes one hash, some 20 ms.
+    ///
+    /// # Errors
+    /// `Internal` when the parameters are refused.
+    pub fn new(
+        workers: usize,
+        waiting_max: usize,
+        entropy: Arc<dyn Entropy>,
+        metrics: &Metrics,
+    ) -> Result<Self> {
+        let mut nobodys = [0u8; 32];
+        entropy.fill(&mut nobodys);
+        Ok(Self {
+            dummy: hash(&nobodys, salt(&*entropy))?,
+            entropy,
+            queue: Arc::new(Semaphore::new(workers + waiting_max)),
+            workers: Arc::new(Semaphore::new(workers)),
+            evaluated: metrics.register(
+                "accounts_passwords_evaluated",
+                "Passwords hashed or verified",
+                Counter::default(),
+            ),
+        })
+    }
+
+    /// The hash of a new password, a PHC string.
+    ///
+    /// # Errors
+    /// `accounts.login_busy` when the queue is full.
+    pub async fn hash(&self, password: Password) -> Result<String> {
+        let salt = salt(&*self.entropy);
+        self.work(move || hash(password.0.expose().as_bytes(), salt)).await
+    }
+
+    /// Whether the password is the one of `stored`. Without one it takes as long, and the answer is no.
+    ///
+    /// # Errors
+    /// `accounts.login_busy` when the queue is full; `Internal` when the stored hash cannot be read.
+    pub async fn verify(&self, password: Password, stored: Option<String>) -> Result<bool> {
+        let exists = stored.is_some();
+        let stored = stored.unwrap_or_else(|| self.dummy.clone());
+        let right = self.work(move || verify(password.0.expose().as_bytes(), &stored)).await?;
+        Ok(right && exists)
+    }
+
+    async fn work<T: Send + 'static>(&self, job: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+        let queued = self.queue.clone().try_acquire_owned().map_err(|_| {
+            Error::unavailable(
+                "accounts.login_busy",
+                "Too many are logging in at the moment; try again shortly.",
+            )
+        })?;
+        let working = self.workers.clone().acquire_owned().await;
+        self.evaluated.inc();
+        // The permits go with the job: when the client leaves, the work still takes its place until it is done.
+        let job = move || {
+            let result = job();
+            drop((queued, working));
+            result
+        };
+        tokio::task::spawn_blocking(job)
+            .await
+            .map_err(|e| Error::internal("a password worker died").with_source(e))?
+    }
+}
+
+fn argon2() -> Result<Argon2<'static>> {
+    let params = Params::new(MEMORY_KIB, PASSES, LANES, None)
+        .map_err(|e| Error::internal("the parameters of Argon2 are refused").with_source(e.to_string()))?;
+    Ok(Argon2::new(Algorithm::Argon2id, Version::V0x13, params))
+}
+
+fn salt(entropy: &dyn Entropy) -> [u8; 16] {
+    let mut salt = [0u8; 16];
+    entropy.fill(&mut salt);
+    salt
+}
+
+fn hash(password: &[u8], salt: [u8; 16]) -> Result<String> {
+    let hash = argon2()?.hash_password_with_salt(password, &salt);
+    hash.map(|h| h.to_string())
+        .map_err(|e| Error::internal("a password cannot be hashed").with_source(e.to_string()))
+}
+
+fn verify(password: &[u8], stored: &str) -> Result<bool> {
+    match argon2()?.verify_password(password, stored) {
+        Ok(()) => Ok(true),
+        Err(argon2::password_hash::Error::PasswordInvalid) => Ok(false),
+        Err(e) => Err(Error::internal("a stored password hash cannot be read").with_source(e.to_string())),
+    }
+}

@@ -1,0 +1,63 @@
+//! From the warehouse to the buyer.
+
+use http::StatusCode;
+
+use crate::{
+    given::{ATTEMPT, total},
+    shop::Shop,
+};
+
+#[tokio::test(start_paused = true)]
+async fn shipped_delivered_received_completed() {
+    let shop = Shop::new().await;
+    let order = shop.placed().await;
+    let receipt = format!("/v1/orders/{order}/receipt");
+    shop.capture(order, ATTEMPT, total(), false).await;
+    let early = shop.post(&receipt, "early").await;
+    assert_eq!((early.status, early.code()), (StatusCode::CONFLICT, "ordering.not_shipped"));
+    shop.ship(order).await;
+    let shipped = shop.order(order).await;
+    assert_eq!(shipped.status_of_order(), "shipped");
+    assert_eq!(shipped.body["shipment"]["tracking_number"], "SF1234567890");
+    shop.deliver(order).await;
+    assert_eq!(shop.order(order).await.status_of_order(), "delivered");
+
+    let received = shop.post(&receipt, "k").await;
+    assert_eq!((received.status, received.status_of_order()), (StatusCode::OK, "completed"), "{received:?}");
+    assert_eq!(received.body["axes"]["fulfilment"], "received");
+    assert_eq!(shop.order(order).await.body, received.body);
+    let again = shop.post(&receipt, "k").await;
+    assert!(again.replayed);
+    assert_eq!(again.text, received.text);
+    let anew = shop.post(&receipt, "k2").await;
+    assert_eq!((anew.status, anew.status_of_order()), (StatusCode::OK, "completed"));
+    let completed = shop.facts().await.iter().filter(|kind| *kind == "ordering.order_completed.v1").count();
+    assert_eq!(completed, 1);
+    shop.finish().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shipped_order_may_be_received_before_the_carrier_says_so() {
+    let shop = Shop::new().await;
+    let order = shop.placed().await;
+    shop.capture(order, ATTEMPT, total(), false).await;
+    shop.ship(order).await;
+    let received = shop.post(&format!("/v1/orders/{order}/receipt"), "k").await;
+    assert_eq!(received.status_of_order(), "completed");
+    shop.deliver(order).await;
+    assert_eq!(shop.order(order).await.status_of_order(), "completed");
+    shop.finish().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_parcel_of_an_order_that_is_not_paid_yet_waits() {
+    let shop = Shop::new().await;
+    let order = shop.placed().await;
+    shop.ship(order).await;
+    assert_eq!(shop.order(order).await.status_of_order(), "awaiting_payment");
+    assert_eq!(shop.background.settled().await.unwrap().waiting, 1);
+    shop.capture(order, ATTEMPT, total(), false).await;
+    shop.pass(std::time::Duration::from_secs(10)).await;
+    assert_eq!(shop.order(order).await.status_of_order(), "shipped");
+    shop.finish().await;
+}

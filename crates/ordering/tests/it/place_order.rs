@@ -1,0 +1,175 @@
+//! `POST /v1/checkouts/{cart}/orders`
+
+use http::StatusCode;
+use merx_kernel::Error;
+use merx_platform::store::SagaStatus;
+use serde_json::json;
+
+use crate::{
+    given::BUYER,
+    neighbours::{Paying, Reservation},
+    shop::Shop,
+};
+
+#[tokio::test(start_paused = true)]
+async fn an_order_comes_to_await_payment() {
+    let shop = Shop::new().await;
+    let placed = shop.place("k").await;
+    assert_eq!(placed.status, StatusCode::CREATED, "{placed:?}");
+    let order = placed.order();
+    assert_eq!(placed.location.as_deref(), Some(format!("/v1/orders/{order}").as_str()));
+    assert_eq!(placed.status_of_order(), "awaiting_payment");
+    assert_eq!(placed.body["amounts"]["total"]["minor"], 14_390);
+    assert_eq!(placed.body["payment_id"].as_str().unwrap()[4..], order.to_string()[4..]);
+    assert_eq!(placed.body["lines"].as_array().unwrap().len(), 2);
+    assert_eq!(shop.order(order).await.body, placed.body, "the answer is what the row says");
+
+    let world = shop.neighbours.world().clone();
+    assert_eq!(world.stock["TEA"], 8);
+    assert_eq!(world.payments.values().collect::<Vec<_>>(), [&Paying::Open]);
+    assert_eq!(shop.facts().await, ["ordering.order_awaiting_payment.v1"]);
+    assert_eq!(shop.count("SELECT COUNT(*) FROM ordering_timers").await, 1);
+    shop.finish().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn placing_costs_two_transactions_within_the_budget() {
+    let shop = Shop::new().await;
+    let commits = shop.deps.db.stats().commits;
+    shop.place("k").await;
+    assert_eq!(shop.cost("ordering.place"), (1, 5));
+    assert_eq!(shop.cost("ordering.await_payment"), (1, 7));
+    assert_eq!(shop.deps.db.stats().commits - commits, 2);
+    shop.finish().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_key_sent_fifty_times_at_once_is_one_order() {
+    let shop = Shop::new().await;
+    let body = shop.acceptance().await;
+    let path = Shop::checkout("orders");
+    let requests = (0..50).map(|_| shop.post_as(BUYER, &path, "the-key", Some(body.clone())));
+    let answers = futures_util::future::join_all(requests).await;
+    let first = answers[0].clone();
+    assert_eq!(first.status, StatusCode::CREATED, "{first:?}");
+    for answer in &answers {
+        assert_eq!(
+            (answer.status, &answer.text, &answer.location),
+            (first.status, &first.text, &first.location)
+        );
+    }
+    assert_eq!(answers.iter().filter(|a| !a.replayed).count(), 1);
+    assert_eq!(shop.count("SELECT COUNT(*) FROM ordering_orders").await, 1);
+    assert_eq!(shop.neighbours.world().stock["TEA"], 8);
+    shop.finish().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_repetition_is_answered_from_the_first_even_when_the_cart_is_empty_by_then() {
+    let shop = Shop::new().await;
+    let body = shop.acceptance().await;
+    let path = Shop::checkout("orders");
+    let first = shop.post_as(BUYER, &path, "k", Some(body.clone())).await;
+    shop.neighbours.world().cart.clear();
+    let again = shop.post_as(BUYER, &path, "k", Some(body.clone())).await;
+    assert!(again.replayed);
+    assert_eq!((again.status, &again.text, &again.location), (first.status, &first.text, &first.location));
+
+    let mut other = body;
+    other["shipping_method"] = json!("express");
+    let reused = shop.post_as(BUYER, &path, "k", Some(other)).await;
+    assert_eq!(
+        (reused.status, reused.code()),
+        (StatusCode::UNPROCESSABLE_ENTITY, "request.idempotency_key_reused")
+    );
+    shop.finish().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn sold_out_is_a_409_and_its_order_is_hidden() {
+    let shop = Shop::new().await;
+    let body = shop.acceptance().await;
+    shop.neighbours.world().stock.insert("CUP".to_owned(), 0);
+    let path = Shop::checkout("orders");
+    let refused = shop.post_as(BUYER, &path, "k", Some(body.clone())).await;
+    assert_eq!((refused.status, refused.code()), (StatusCode::CONFLICT, "inventory.sold_out"), "{refused:?}");
+    let again = shop.post_as(BUYER, &path, "k", Some(body)).await;
+    assert_eq!((again.status, &again.text), (refused.status, &refused.text));
+    assert!(shop.get("/v1/orders").await.body["items"].as_array().unwrap().is_empty());
+    assert_eq!(shop.count("SELECT COUNT(*) FROM ordering_orders WHERE order_axis = 'rejected'").await, 1);
+    assert!(shop.neighbours.world().payments.is_empty());
+    shop.neighbours.world().stock.insert("CUP".to_owned(), 10);
+    shop.finish().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_after_the_reservation_gives_the_stock_back() {
+    let shop = Shop::new().await;
+    shop.neighbours.fail("payment.open", || Error::rejected("payment.currency_unsupported", "No."));
+    let refused = shop.place("k").await;
+    assert_eq!((refused.status, refused.code()), (StatusCode::CONFLICT, "payment.currency_unsupported"));
+    assert_eq!(shop.neighbours.world().stock["TEA"], 10);
+    assert_eq!(shop.neighbours.world().reservations.values().collect::<Vec<_>>(), [&Reservation::Released]);
+    shop.finish().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failing_neighbour_is_asked_again_within_the_request() {
+    let shop = Shop::new().await;
+    shop.neighbours.fail("payment.open", || Error::unavailable("payment.down", "Down."));
+    let placed = shop.place("k").await;
+    // The engine parks the saga; a request that does not wait for the next try is told where to look.
+    assert_eq!(placed.status, StatusCode::ACCEPTED, "{placed:?}");
+    assert_eq!(placed.status_of_order(), "placing");
+    let order = placed.order();
+    assert_eq!(placed.location.as_deref(), Some(format!("/v1/orders/{order}").as_str()));
+    shop.pass(std::time::Duration::from_secs(5)).await;
+    assert_eq!(shop.order(order).await.status_of_order(), "awaiting_payment");
+    assert_eq!(shop.neighbours.world().stock["TEA"], 8, "reserved once");
+    assert_eq!(shop.sagas().await, [("place-order".to_owned(), SagaStatus::Done)]);
+    shop.finish().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_quote_that_no_longer_holds_is_refused() {
+    let shop = Shop::new().await;
+    let body = shop.acceptance().await;
+    shop.neighbours.world().prices.insert("TEA".to_owned(), 6_000);
+    let refused = shop.post_as(BUYER, &Shop::checkout("orders"), "k", Some(body)).await;
+    assert_eq!((refused.status, refused.code()), (StatusCode::CONFLICT, "ordering.quote_changed"));
+    assert!(refused.body["detail"].as_str().unwrap().contains("147.90 CNY"), "{refused:?}");
+    assert_eq!(shop.count("SELECT COUNT(*) FROM ordering_orders").await, 0);
+    assert_eq!(
+        shop.count("SELECT COUNT(*) FROM ordering_idempotency").await,
+        0,
+        "the key is free for the next try"
+    );
+    shop.finish().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn bad_input_is_named() {
+    let shop = Shop::new().await;
+    let good = shop.acceptance().await;
+    let path = Shop::checkout("orders");
+    for (property, value, pointer) in [
+        ("quote_id", json!("short"), "/quote_id"),
+        ("address_id", json!("adr_1"), "/address_id"),
+        ("shipping_method", json!(""), "/shipping_method"),
+        ("total", json!({"minor": 1, "currency": "CNY"}), "/total"),
+    ] {
+        let mut body = good.clone();
+        body[property] = value;
+        let refused = shop.post_as(BUYER, &path, "k", Some(body)).await;
+        assert_eq!(
+            (refused.status, refused.code()),
+            (StatusCode::BAD_REQUEST, "request.invalid"),
+            "{property}"
+        );
+        assert_eq!(refused.body["errors"][0]["pointer"], pointer, "{refused:?}");
+    }
+    let bad_cart = shop.post_as(BUYER, "/v1/checkouts/crt_x/orders", "k", Some(good)).await;
+    assert_eq!(bad_cart.status, StatusCode::BAD_REQUEST);
+    assert_eq!(bad_cart.body["errors"][0]["pointer"], "cart");
+    shop.finish().await;
+}

@@ -1,0 +1,224 @@
+//! Each saga in the generic harness: a failure at each step, everything twice, a crash after each record, and the
+//! same for each refusal. The final state must be the same every time.
+
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use merx_contracts::ids::OrderId;
+use merx_kernel::{Result, Timestamp};
+use merx_ordering::{
+    Ordering,
+    domain::{CancelReason, Command, identity},
+    sagas::{
+        close_order::CloseOrder, fulfil_order::FulfilOrder, place_order::PlaceOrder, refund_late::RefundLate,
+    },
+    store,
+};
+use merx_platform::{
+    Deps,
+    saga::{
+        AnySaga, EngineDeps, NewSaga, SagaEngine,
+        fault::Fault,
+        harness::{World, prove},
+    },
+};
+use merx_sql::{Query as _, params};
+
+use crate::{
+    given::{ATTEMPT, ORDER, terms, total},
+    neighbours::{Neighbours, Reservation, World as Around},
+    shop::parts,
+};
+
+/// The world of one case: an order brought to where the saga begins.
+struct Case {
+    deps: Deps,
+    ordering: Ordering,
+    neighbours: Neighbours,
+    saga: NewSaga,
+}
+
+const SCOPE: [u8; 32] = [9; 32];
+
+impl Case {
+    async fn new(before: &[Command], saga: fn(OrderId, Timestamp) -> Result<NewSaga>) -> Self {
+        let neighbours = Neighbours::new();
+        let (deps, ordering) = parts(&neighbours).await;
+        let saga = saga(ORDER, deps.now()).unwrap();
+        let case = Self { deps, ordering, neighbours, saga };
+        for command in before {
+            case.change(command.clone()).await;
+        }
+        case
+    }
+
+    async fn change(&self, command: Command) {
+        let cause = self.ordering.tools.cause(ORDER);
+        let own = self.ordering.tools.store.clone();
+        self.deps
+            .db
+            .write("test.change", move |tx| {
+                let loaded = store::load(&own, tx, ORDER)?;
+                store::change(&own, tx, loaded, &command, &cause).map(drop)
+            })
+            .await
+            .unwrap();
+    }
+
+    /// What the order's events and row, the facts, timers and answers came to, and the neighbours' state.
+    async fn outcome(&self) -> (Vec<String>, Vec<String>, i64, Option<u16>, Around) {
+        let own = self.ordering.tools.store.clone();
+        let (events, facts, timers, answer) = self
+            .deps
+            .db
+            .read("test.outcome", move |q| {
+                let events = own.events.load(q, ORDER)?.into_iter().map(|event| event.name).collect();
+                let facts = own.outbox.read_after(q, 0, 100)?.into_iter().map(|row| row.kind).collect();
+                let timers: i64 =
+                    q.query_one("SELECT COUNT(*) FROM ordering_timers", params![], |row| row.get(0))?;
+                let found = own.idempotency.find(q, SCOPE)?;
+                Ok((events, facts, timers, found.and_then(|key| key.response).map(|saved| saved.status)))
+            })
+            .await
+            .unwrap();
+        let mut around = self.neighbours.world().clone();
+        around.calls.clear();
+        (events, facts, timers, answer, around)
+    }
+}
+
+#[async_trait]
+impl World for Case {
+    fn engine(&self, fault: Arc<dyn Fault>) -> SagaEngine {
+        let tools = self.ordering.tools.clone();
+        let kinds: Vec<Arc<dyn AnySaga>> = vec![
+            Arc::new(PlaceOrder(tools.clone())),
+            Arc::new(FulfilOrder(tools.clone())),
+            Arc::new(CloseOrder(tools.clone())),
+            Arc::new(RefundLate(tools)),
+        ];
+        let deps = EngineDeps {
+            db: self.deps.db.clone(),
+            log: self.ordering.tools.store.sagas,
+            clock: self.deps.clock.clone(),
+            entropy: self.deps.entropy.clone(),
+            tasks: self.deps.tasks.clone(),
+            metrics: self.deps.metrics.clone(),
+            activity: self.deps.activity.clone(),
+        };
+        SagaEngine::with(deps, kinds, Default::default(), Some(fault))
+    }
+
+    async fn start(&self) -> Result<NewSaga> {
+        let own = self.ordering.tools.store.clone();
+        let (saga, now) = (self.saga.clone(), self.deps.now());
+        self.deps
+            .db
+            .write("test.start", move |tx| {
+                let _ = own.idempotency.begin(tx, SCOPE, [0; 32], ORDER.to_bytes(), now)?;
+                own.sagas.start(tx, &saga)
+            })
+            .await?;
+        Ok(self.saga.clone())
+    }
+
+    async fn wait(&self, until: Timestamp) {
+        self.deps.clock.sleep(until.since(self.deps.now())).await;
+    }
+}
+
+/// Proves the saga, and that for each end there is one final state; answers the states by end.
+async fn proved(
+    before: Vec<Command>,
+    prepare: fn(&Case),
+    saga: fn(OrderId, Timestamp) -> Result<NewSaga>,
+) -> Vec<(String, String)> {
+    let states: Mutex<Vec<(String, String)>> = Mutex::default();
+    let make = async || {
+        let case = Case::new(&before, saga).await;
+        prepare(&case);
+        case
+    };
+    let check = async |case: &Case, end: &merx_platform::saga::End| {
+        let state = format!("{:?}", case.outcome().await);
+        let end = format!("{end:?}");
+        let known = states.lock().unwrap().iter().find(|(known, _)| *known == end).cloned();
+        match known {
+            Some((_, first)) => assert_eq!(state, first, "{end}"),
+            None => states.lock().unwrap().push((end, state)),
+        }
+    };
+    let proof = prove(make, check).await.unwrap();
+    assert!(proof.cases.len() > 10, "{:?}", proof.cases);
+    states.into_inner().unwrap()
+}
+
+fn placed() -> Command {
+    Command::Place(Box::new(harness_terms()))
+}
+/// As everywhere, with the SKUs the neighbours have.
+fn harness_terms() -> merx_ordering::domain::OrderPlaced {
+    let mut terms = terms();
+    terms.lines[0].sku = "TEA".parse().unwrap();
+    terms.lines[1].sku = "CUP".parse().unwrap();
+    terms
+}
+fn awaiting() -> Vec<Command> {
+    vec![placed(), Command::AwaitPayment(ORDER.cast())]
+}
+fn hold_stock(case: &Case) {
+    let mut world = case.neighbours.world();
+    let lines = vec![("TEA".to_owned(), 2), ("CUP".to_owned(), 1)];
+    for (sku, count) in &lines {
+        *world.stock.get_mut(sku).unwrap() -= count;
+    }
+    world
+        .reservations
+        .insert(ORDER.cast::<merx_contracts::ids::ReservationKind>().to_string(), Reservation::Held(lines));
+}
+
+#[tokio::test(start_paused = true)]
+async fn place_order_holds() {
+    let saga = |order, _| PlaceOrder::of(order, &harness_terms(), SCOPE);
+    let states = proved(vec![placed()], |_| {}, saga).await;
+    let of =
+        |end: &str| &states.iter().find(|(e, _)| e.contains(end)).unwrap_or_else(|| panic!("{states:?}")).1;
+    assert!(of("Done").contains("OrderAwaitingPayment"), "{states:?}");
+    assert!(of("Done").contains("Some(201)"));
+    assert!(of("reserve-stock").contains("OrderRejected"));
+    assert!(of("open-payment").contains("\"TEA\": 10"), "the stock is back");
+    assert!(of("open-payment").contains("Some(409)"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn close_order_holds() {
+    let before = [awaiting(), vec![Command::RequestCancellation(CancelReason::Buyer)]].concat();
+    let states = proved(before, hold_stock, CloseOrder::of).await;
+    let done = &states.iter().find(|(end, _)| end == "Done").unwrap().1;
+    assert!(
+        done.contains("OrderCancelled") && done.contains("\"TEA\": 10") && done.contains("Closed"),
+        "{done}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn fulfil_order_holds() {
+    let paid = Command::RecordCapture { attempt_id: ATTEMPT, amount: total(), late: false };
+    let before = [awaiting(), vec![paid]].concat();
+    let states = proved(before, hold_stock, FulfilOrder::of).await;
+    let done = &states.iter().find(|(end, _)| end == "Done").unwrap().1;
+    assert!(done.contains("FulfilmentOpened") && done.contains("Sold"), "{done}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn refund_late_holds() {
+    let ended = vec![Command::RequestCancellation(CancelReason::Buyer), Command::Cancel];
+    let late = Command::RecordCapture { attempt_id: ATTEMPT, amount: total(), late: true };
+    let before = [awaiting(), ended, vec![late]].concat();
+    let saga = |order, now| RefundLate::of(order, ATTEMPT, total(), now);
+    let states = proved(before, |_| {}, saga).await;
+    let done = &states.iter().find(|(end, _)| end == "Done").unwrap().1;
+    let refund = identity::refund_of(ORDER, ATTEMPT).to_string();
+    assert_eq!(done.matches("rfd_").count(), 1, "one refund: {done}");
+    assert!(done.contains(&refund));
+}

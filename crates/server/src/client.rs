@@ -1,0 +1,154 @@
+//! A small client of the public API, as any program that buys would write it: the demo walk, the tests and the
+//! measurements use it.
+
+use merx_kernel::{Error, ErrorKind, IdGen, IdKind, Result};
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+
+enum KeyKind {}
+impl IdKind for KeyKind {
+    const PREFIX: &'static str = "key";
+}
+
+/// One visitor of a shop.
+#[derive(Clone)]
+pub struct ApiClient {
+    http: reqwest::Client,
+    base: String,
+    ids: IdGen,
+    token: Option<String>,
+}
+
+/// What came back.
+#[derive(Clone, Debug)]
+pub struct Reply {
+    /// The status.
+    pub status: StatusCode,
+    /// The body; null when there was none.
+    pub body: Value,
+}
+
+impl Reply {
+    /// The body, if the status is a success.
+    ///
+    /// # Errors
+    /// The problem's code and sentence.
+    pub fn ok(self) -> Result<Value> {
+        if self.status.is_success() {
+            return Ok(self.body);
+        }
+        let code = self.text("/code");
+        let detail = format!("{} {} {}", self.status.as_u16(), self.text("/title"), self.text("/detail"));
+        let fields = self.body.pointer("/errors").and_then(Value::as_array).into_iter().flatten();
+        Err(fields.fold(Error::new(ErrorKind::Rejected, code, detail), |error, field| {
+            error.with_field(text(field, "/pointer"), text(field, "/detail"))
+        }))
+    }
+    /// The text at a JSON Pointer; empty when there is none.
+    pub fn text(&self, pointer: &str) -> String {
+        text(&self.body, pointer)
+    }
+}
+
+/// The text at a JSON Pointer; empty when there is none.
+pub fn text(value: &Value, pointer: &str) -> String {
+    value.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned()
+}
+
+impl ApiClient {
+    /// A visitor who is not logged in. `base` is the API's address without a path.
+    ///
+    /// # Errors
+    /// `Internal` when TLS cannot be set up.
+    pub fn new(base: &str, ids: IdGen) -> Result<Self> {
+        let http = reqwest::Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .build()
+            .map_err(|e| Error::internal("the HTTP client cannot be built").with_source(e))?;
+        Ok(Self { http, base: base.trim_end_matches('/').to_owned(), ids, token: None })
+    }
+
+    /// The same visitor with an access token.
+    #[must_use]
+    pub fn with_token(&self, token: String) -> Self {
+        Self { token: Some(token), ..self.clone() }
+    }
+
+    /// Logs in; answers the visitor with the session's token.
+    ///
+    /// # Errors
+    /// What the shop answers.
+    pub async fn log_in(&self, email: &str, password: &str) -> Result<Self> {
+        let body = self.post("/v1/sessions", &json!({"email": email, "password": password})).await?.ok()?;
+        Ok(self.with_token(text(&body, "/access_token")))
+    }
+
+    /// GET.
+    ///
+    /// # Errors
+    /// `client.unreachable` when nobody answers.
+    pub async fn get(&self, path: &str) -> Result<Reply> {
+        self.send(Method::GET, path, None, None).await
+    }
+    /// PUT.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub async fn put(&self, path: &str, body: &Value) -> Result<Reply> {
+        self.send(Method::PUT, path, Some(body), None).await
+    }
+    /// POST under a fresh idempotency key.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub async fn post(&self, path: &str, body: &Value) -> Result<Reply> {
+        let key = self.ids.next::<KeyKind>().to_string();
+        self.send(Method::POST, path, Some(body), Some(&key)).await
+    }
+    /// POST under a given idempotency key.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub async fn post_as(&self, key: &str, path: &str, body: &Value) -> Result<Reply> {
+        self.send(Method::POST, path, Some(body), Some(key)).await
+    }
+
+    /// Fetches or posts to a whole URL, as a browser would: for the provider's cashier.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub async fn browse(&self, method: Method, url: &str) -> Result<(StatusCode, String)> {
+        let response = self.http.request(method, url).send().await.map_err(|e| unreachable(url, e))?;
+        let status = response.status();
+        Ok((status, response.text().await.map_err(|e| unreachable(url, e))?))
+    }
+
+    async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+        key: Option<&str>,
+    ) -> Result<Reply> {
+        let url = format!("{}{path}", self.base);
+        let mut request = self.http.request(method, &url);
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        if let Some(token) = &self.token {
+            request = request.bearer_auth(token);
+        }
+        if let Some(key) = key {
+            request = request.header("Idempotency-Key", key);
+        }
+        let response = request.send().await.map_err(|e| unreachable(&url, e))?;
+        let status = response.status();
+        let bytes = response.bytes().await.map_err(|e| unreachable(&url, e))?;
+        Ok(Reply { status, body: serde_json::from_slice(&bytes).unwrap_or(Value::Null) })
+    }
+}
+
+fn unreachable(url: &str, cause: reqwest::Error) -> Error {
+    let text = format!("{url} does not answer. Is the shop running? Start it with `merx up`.");
+    Error::unavailable("client.unreachable", text).with_source(cause.without_url())
+}
