@@ -135,6 +135,7 @@ async fn snapshot(
     store: &Store,
     projections: &[Projection],
 ) -> Result<(Vec<Vec<Checksum>>, i64)> {
+    let mut placed = db.listen(store.events.channel());
     for _ in 0..LOOKS_MAX {
         let (events, projections) = (store.events.clone(), projections.to_vec());
         let seen = db
@@ -153,7 +154,11 @@ async fn snapshot(
         if let Some(seen) = seen {
             return Ok(seen);
         }
-        clock.sleep(LOOK_EVERY).await;
+        tokio::select! {
+            biased;
+            () = placed.changed() => {}
+            () = clock.sleep(LOOK_EVERY) => {}
+        }
     }
     Err(Error::unavailable(
         "projection.unsequenced",

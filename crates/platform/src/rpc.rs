@@ -200,7 +200,7 @@ fn timeout_of(headers: &HeaderMap) -> Option<Duration> {
 
 /// The server's side of every call: opens the scope the headers describe, enforces the deadline, turns a panic
 /// into an error.
-pub async fn serve<F>(headers: &HeaderMap, handler: F) -> Response<Body>
+async fn serve<F>(headers: &HeaderMap, handler: F) -> Response<Body>
 where
     F: Future<Output = Result<Response<Body>, Infallible>>,
 {

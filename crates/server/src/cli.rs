@@ -66,6 +66,9 @@ pub struct Up {
     /// How long an order may stay unpaid, in seconds (120 to 86400).
     #[arg(long, value_name = "SECONDS", default_value_t = 1800)]
     pub payment_deadline_s: u64,
+    /// How many requests one client may send in a minute, a fifth of them at once (60 to 100000000).
+    #[arg(long, value_name = "N", default_value_t = 1200, value_parser = clap::value_parser!(u32).range(60..=100_000_000))]
+    pub requests_per_minute: u32,
 }
 
 impl Default for Up {

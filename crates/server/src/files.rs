@@ -19,7 +19,10 @@ pub const DEMO: &str = "demo.json";
 /// # Errors
 /// `server.data_dir` when it cannot be made or written.
 pub fn prepare(dir: &Path) -> Result<()> {
-    fs::create_dir_all(dir).map_err(|e| refused(dir, "make", e))?;
+    use std::os::unix::fs::DirBuilderExt as _;
+    // Password hashes and addresses lie in it: a folder we make is its owner's only.
+    let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(dir);
+    made.map_err(|e| refused(dir, "make", e))?;
     let probe = dir.join(".write-probe");
     fs::write(&probe, b"").and_then(|()| fs::remove_file(&probe)).map_err(|e| refused(dir, "write into", e))
 }

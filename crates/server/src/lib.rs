@@ -6,6 +6,7 @@ pub mod client;
 pub mod commands;
 pub mod config;
 pub mod demo;
+mod error_pages;
 pub mod files;
 pub mod instance;
 pub mod run;

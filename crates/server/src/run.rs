@@ -32,7 +32,12 @@ pub async fn up(args: Up) -> Result<()> {
     check_up(&args)?;
     files::prepare(&args.data)?;
     let (mut demo, listener, sandbox_listener) = prepare_demo(&args).await?;
-    let http = HttpConfig { listen: args.listen, ..HttpConfig::default() };
+    let limits = Limits {
+        client_requests_per_minute_max: args.requests_per_minute,
+        client_burst_max: args.requests_per_minute / 5,
+        ..Limits::default()
+    };
+    let http = HttpConfig { listen: args.listen, limits };
     let orders = OrdersConfig { payment_deadline_s: args.payment_deadline_s };
     let config = instance::demo_config(&args.data, &demo, http, orders)?;
     let shop = instance::open(&config, Mode::ReadWrite)?;

@@ -130,6 +130,7 @@ impl Shop {
         let ordering = merx_ordering::module(&deps, ordering, &limits)?;
         join(&mut deps, ordering);
 
+        routes.push(crate::error_pages::route());
         Ok(Self { deps, modules, routes, accounts, catalogue, inventory, limits })
     }
 

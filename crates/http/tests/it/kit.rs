@@ -172,6 +172,7 @@ pub fn routes(clock: Arc<dyn Clock>, effects: Effects) -> Vec<Route> {
         shop(Route::get("/v1/sold-out", Access::Public, sold_out, &()), "soldOut"),
         shop(Route::get("/v1/trace", Access::Public, trace_seen, &()), "traceRead"),
         shop(Route::put("/v1/trace", Access::Public, trace_seen, &()), "traceWrite"),
+        shop(Route::get("/v1/large", Access::Public, async || vec![b' '; 32 << 20], &()), "large"),
         shop(Route::get("/v1/where", Access::Public, async |a: ClientAddress| seen(a.0), &()), "where"),
     ]
 }

@@ -72,6 +72,22 @@ async fn slow_and_silent_clients_are_cut() {
 }
 
 #[tokio::test]
+async fn a_client_that_does_not_read_is_cut() {
+    let server = start(Limits { write_stall_ms_max: 50, ..Limits::default() }).await;
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    stream.write_all(format!("GET /v1/large HTTP/1.1\r\n{CLOSE}\r\n").as_bytes()).await.unwrap();
+    stream.readable().await.unwrap();
+    while server.kit.tasks.running().contains(&"http.connection") {
+        tokio::task::yield_now().await;
+    }
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer).await;
+    assert!(answer.len() < 32 << 20, "cut before the end: {} bytes", answer.len());
+    let whole = exchange(server.address, format!("GET /v1/large HTTP/1.1\r\n{CLOSE}\r\n").as_bytes()).await;
+    assert!(whole.len() > 32 << 20, "a client that reads gets all");
+}
+
+#[tokio::test]
 async fn header_floods_and_rubbish_are_refused() {
     let server = start(Limits::default()).await;
     let many = format!("GET / HTTP/1.1\r\n{CLOSE}{}\r\n", "X-A: b\r\n".repeat(200));

@@ -41,15 +41,15 @@ pub const START: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 pub const BUYER: u128 = 11;
 pub const AMOUNT: i64 = 1_999;
 
-/// Stands still until it is moved.
+/// Stands still until it is moved; sleeping (a database that backs off) is the runtime's.
 pub struct StepClock(AtomicI64);
 
 impl Clock for StepClock {
     fn now(&self) -> Timestamp {
         Timestamp::from_millis(self.0.load(Ordering::SeqCst))
     }
-    fn sleep(&self, _: Duration) -> BoxFuture<()> {
-        Box::pin(std::future::pending())
+    fn sleep(&self, duration: Duration) -> BoxFuture<()> {
+        Box::pin(tokio::time::sleep(duration))
     }
 }
 

@@ -9,6 +9,7 @@ mod paused;
 mod projection;
 mod rpc;
 mod saga;
+mod saga_log;
 mod saga_machine;
 mod saga_world;
 mod store;
@@ -31,6 +32,7 @@ fn main() {
         tasks::trials(),
         rpc::trials(),
         saga_machine::trials(),
+        saga_log::trials(),
         saga::trials(),
     ]
     .concat_trials();
