@@ -11,8 +11,8 @@ use crate::domain::{Movement, MovementKind, StockLevel};
 /// The migrations of the context, after those of the platform.
 pub fn migrations() -> Vec<Migration> {
     vec![
-        Migration::same(100, "stock", include_str!("../migrations/100_stock.sql")),
-        Migration::same(101, "main_warehouse", include_str!("../migrations/101_main_warehouse.sql")),
+        Migration::same(100, "stock", include_str!("../migrations/0100_stock.sql")),
+        Migration::same(101, "main_warehouse", include_str!("../migrations/0101_main_warehouse.sql")),
     ]
 }
 
@@ -23,8 +23,6 @@ const INSERT_RESERVATION: &str = "INSERT INTO inventory_reservations
 const UPDATE_RESERVATION: &str =
     "UPDATE inventory_reservations SET status = ?, version = version + 1, changed_at = ?
  WHERE reservation = ? AND version = ?";
-const RESERVATION: &str =
-    "SELECT status, version, opened_at FROM inventory_reservations WHERE reservation = ?";
 const INSERT_STOCK: &str = "INSERT INTO inventory_stock
  (sku, warehouse, available, reserved, sold, received, adjusted, version) VALUES (?, ?, 0, 0, 0, 0, 0, 0)";
 const CHANGE_STOCK: &str = "UPDATE inventory_stock SET available = available + ?, reserved = reserved + ?,
@@ -88,11 +86,6 @@ pub fn update_reservation(
     at: Timestamp,
 ) -> Result<bool> {
     tx.guarded(UPDATE_RESERVATION, params![status, at, reservation, version])
-}
-
-/// The status and version of a reservation.
-pub fn reservation(q: &mut impl Query, id: ReservationId) -> Result<Option<(String, i64)>> {
-    q.query_opt(RESERVATION, params![id], |row| Ok((row.get(0)?, row.get(1)?)))
 }
 
 /// Makes the empty row of a stock item.

@@ -21,6 +21,8 @@ use crate::{
 
 /// How often old rows are removed.
 const HOUSEKEEPING_EVERY: Duration = Duration::from_secs(600);
+/// How often it is measured how far behind the subscriptions are.
+const LAG_EVERY: Duration = Duration::from_secs(60);
 /// How long facts are kept after everybody has read them.
 const FACTS_KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
 /// How long the inbox remembers a message; longer than a fact can come again.
@@ -179,10 +181,12 @@ pub fn start(deps: &Deps, modules: &[Module]) -> Result<Background> {
             sagas.push(engine.clone());
         }
     }
-    let (deps_, embedded, engines) = (deps.clone(), bus.clone(), sagas.clone());
+    let (own, embedded, engines) = (deps.clone(), bus.clone(), sagas.clone());
     drop(deps.tasks.spawn_loop("housekeeping", move |stop| {
-        keep_house(deps_.clone(), embedded.clone(), stores.clone(), engines.clone(), stop)
+        keep_house(own.clone(), embedded.clone(), stores.clone(), engines.clone(), stop)
     }));
+    let (clock, measured) = (deps.clock.clone(), bus.clone());
+    drop(deps.tasks.spawn_loop("bus.lag", move |stop| measure_lag(clock.clone(), measured.clone(), stop)));
     Ok(Background { bus, clock: deps.clock.clone(), activity: deps.activity.clone(), timers, sagas })
 }
 
@@ -206,6 +210,16 @@ async fn keep_house(
             engine.prune().await?;
         }
         bus.prune(FACTS_KEPT, INBOX_KEPT).await?;
+    }
+}
+
+async fn measure_lag(clock: Arc<dyn Clock>, bus: Arc<EmbeddedBus>, stop: CancellationToken) -> Result<()> {
+    loop {
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => return Ok(()),
+            () = clock.sleep(LAG_EVERY) => {}
+        }
         bus.lag().await?;
     }
 }

@@ -2,7 +2,10 @@
 
 use std::{net::SocketAddr, path::PathBuf};
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, value_parser};
+use merx_contracts::ids::{MessageId, SagaId};
+
+use crate::config::OrdersConfig;
 
 /// The whole of Merx in one binary.
 #[derive(Debug, Parser)]
@@ -38,14 +41,19 @@ pub enum Command {
     /// Look at configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Print what an error code means and what to do.
+    Explain(Explain),
 }
 
-/// Where the data lies.
+/// Which shop: the one of `up` in a data folder, or the one of `serve` with its configuration file.
 #[derive(Clone, Debug, Args)]
-pub struct DataDir {
-    /// The folder of the shop's files.
+pub struct Place {
+    /// The data folder of a shop started with `up`.
     #[arg(long = "data", value_name = "DIR", default_value = "./data")]
     pub dir: PathBuf,
+    /// The configuration file of a shop started with `serve`, instead of --data.
+    #[arg(long, value_name = "FILE", conflicts_with = "dir")]
+    pub config: Option<PathBuf>,
 }
 
 /// `merx up`.
@@ -55,20 +63,31 @@ pub struct Up {
     #[arg(long = "data", value_name = "DIR", default_value = "./data")]
     pub data: PathBuf,
     /// Where the API listens; loopback only. Port 0 takes a free one.
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080", value_parser = loopback)]
     pub listen: SocketAddr,
     /// Where the Alipay sandbox listens; loopback only.
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8081")]
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8081", value_parser = loopback)]
     pub sandbox_listen: SocketAddr,
     /// Another database than the SQLite file in the data folder: mysql://user:password@host:port/name
     #[arg(long, value_name = "URL", env = "MERX_DATABASE_URL", hide_env_values = true)]
     pub database: Option<String>,
-    /// How long an order may stay unpaid, in seconds (120 to 86400).
-    #[arg(long, value_name = "SECONDS", default_value_t = 1800)]
+    /// How long an order may stay unpaid, in seconds (61 to 86400).
+    #[arg(long, value_name = "SECONDS", default_value_t = 1800, value_parser = value_parser!(u64).range(OrdersConfig::DEADLINE_S))]
     pub payment_deadline_s: u64,
-    /// How many requests one client may send in a minute, a fifth of them at once (60 to 100000000).
-    #[arg(long, value_name = "N", default_value_t = 1200, value_parser = clap::value_parser!(u32).range(60..=100_000_000))]
+    /// How many requests one client may send in a minute, a fifth of them at once (60 to 60000000).
+    #[arg(long, value_name = "N", default_value_t = 1200, value_parser = value_parser!(u32).range(60..=60_000_000))]
     pub requests_per_minute: u32,
+}
+
+fn loopback(text: &str) -> Result<SocketAddr, String> {
+    let address: SocketAddr =
+        text.parse().map_err(|_| "expected an address and a port such as 127.0.0.1:8080".to_owned())?;
+    if address.ip().is_loopback() {
+        return Ok(address);
+    }
+    Err("must be a loopback address such as 127.0.0.1:8080: the demo's passwords and its sandbox are not for a \
+         network; `merx serve` is"
+        .to_owned())
 }
 
 impl Default for Up {
@@ -94,12 +113,9 @@ pub struct Configured {
 /// `merx audit`.
 #[derive(Clone, Debug, Args)]
 pub struct Audit {
-    /// The folder of the shop's files.
+    /// Which shop.
     #[command(flatten)]
-    pub data: DataDir,
-    /// The configuration file of a shop started with `serve`, instead of --data.
-    #[arg(long, value_name = "FILE")]
-    pub config: Option<PathBuf>,
+    pub place: Place,
     /// Nothing may be in flight either: what a finished test demands.
     #[arg(long)]
     pub drained: bool,
@@ -122,15 +138,15 @@ pub struct DemoPurchase {
     #[arg(long, value_name = "URL")]
     pub url: Option<String>,
     /// The data folder of the running shop, for the demo accounts' passwords and the audit.
-    #[command(flatten)]
-    pub data: DataDir,
+    #[arg(long = "data", value_name = "DIR", default_value = "./data")]
+    pub data: PathBuf,
 }
 
 /// `merx saga`.
 #[derive(Debug, Subcommand)]
 pub enum Saga {
     /// List what is not finished.
-    List(DataDir),
+    List(Place),
     /// Try a waiting or stuck saga again now.
     Retry(SagaRef),
     /// Give a stuck saga up; somebody has settled it by hand.
@@ -141,17 +157,17 @@ pub enum Saga {
 #[derive(Clone, Debug, Args)]
 pub struct SagaRef {
     /// The saga's id, as `list` prints it.
-    pub id: String,
-    /// The folder of the shop's files.
+    pub id: SagaId,
+    /// Which shop.
     #[command(flatten)]
-    pub data: DataDir,
+    pub place: Place,
 }
 
 /// `merx dead-letters`.
 #[derive(Debug, Subcommand)]
 pub enum DeadLetters {
     /// List them.
-    List(DataDir),
+    List(Place),
     /// Hand one to its subscription again.
     Redrive(DeadLetterRef),
 }
@@ -160,28 +176,35 @@ pub enum DeadLetters {
 #[derive(Clone, Debug, Args)]
 pub struct DeadLetterRef {
     /// The subscription, as `list` prints it.
+    #[arg(value_parser = subscription)]
     pub subscription: String,
     /// The message's id, as `list` prints it.
-    pub message: String,
-    /// The folder of the shop's files.
+    pub message: MessageId,
+    /// Which shop.
     #[command(flatten)]
-    pub data: DataDir,
+    pub place: Place,
+}
+
+fn subscription(text: &str) -> Result<String, String> {
+    let plain = text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'.' || b == b'_');
+    if plain { Ok(text.to_owned()) } else { Err("expected a name as `merx dead-letters list` prints it".to_owned()) }
 }
 
 /// `merx events`.
 #[derive(Clone, Debug, Args)]
 pub struct Events {
-    /// The context: ordering, payment or inventory.
+    /// Whose events.
+    #[arg(value_parser = ["ordering", "payment", "inventory"])]
     pub context: String,
     /// Only those after this position.
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, value_name = "POSITION", default_value_t = 0, value_parser = value_parser!(i64).range(0..))]
     pub after: i64,
     /// At most so many (1 to 100000).
-    #[arg(long, default_value_t = 1000)]
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = value_parser!(i64).range(1..=100_000))]
     pub limit: i64,
-    /// The folder of the shop's files.
+    /// Which shop.
     #[command(flatten)]
-    pub data: DataDir,
+    pub place: Place,
 }
 
 /// `merx config`.
@@ -189,4 +212,11 @@ pub struct Events {
 pub enum ConfigCommand {
     /// Read a configuration file and say what is wrong with it.
     Check(Configured),
+}
+
+/// `merx explain`.
+#[derive(Clone, Debug, Args)]
+pub struct Explain {
+    /// The code, as errors name it: `inventory.sold_out`.
+    pub code: String,
 }

@@ -1,18 +1,21 @@
 //! The configuration of a shop. `config/embedded.toml` documents every key; a test reads it against this type.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{
+    net::SocketAddr,
+    ops::RangeInclusive,
+    path::{Path, PathBuf},
+};
 
 use merx_http::Limits;
-use merx_kernel::{Error, ErrorKind, Result};
+use merx_kernel::{Error, ErrorKind, Result, Secret};
 use merx_payment::PaymentConfig;
+use merx_platform::telemetry::LogOptions;
 use serde::Deserialize;
 
-/// The whole configuration.
+/// The whole configuration. The file's `version` is the loader's.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// The version of the file's shape: 1.
-    pub version: u32,
     /// The folder of the shop's files: database, keys, lock, admin socket.
     pub data_dir: PathBuf,
     /// Where rows are kept.
@@ -31,7 +34,7 @@ pub struct Config {
     pub payment: PaymentConfig,
     /// Logs.
     #[serde(default)]
-    pub log: LogConfig,
+    pub log: LogOptions,
 }
 
 /// Where rows are kept.
@@ -39,7 +42,7 @@ pub struct Config {
 #[serde(default, deny_unknown_fields)]
 pub struct DatabaseConfig {
     /// `mysql://user:password@host:port/name`; `None` is the SQLite file `merx.db` in the data folder.
-    pub url: Option<merx_kernel::Secret<String>>,
+    pub url: Option<Secret<String>>,
 }
 
 /// The public API.
@@ -67,10 +70,8 @@ pub struct OrdersConfig {
 }
 
 impl OrdersConfig {
-    /// The shortest time an order may stay unpaid: a pay link ends a minute before it.
-    pub const DEADLINE_S_MIN: u64 = 61;
-    /// The longest time: one day.
-    pub const DEADLINE_S_MAX: u64 = 86_400;
+    /// How long an order may stay unpaid at least and at most: a pay link ends a minute before it, a day is enough.
+    pub const DEADLINE_S: RangeInclusive<u64> = 61..=86_400;
 }
 
 impl Default for OrdersConfig {
@@ -79,53 +80,42 @@ impl Default for OrdersConfig {
     }
 }
 
-/// Logs.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct LogConfig {
-    /// `text` for people, `json` for collectors.
-    pub format: String,
-    /// `error`, `warn`, `info`, `debug`, or directives such as `info,merx_sql=debug`.
-    pub level: String,
-}
-
-impl Default for LogConfig {
-    fn default() -> Self {
-        Self { format: "text".to_owned(), level: "info".to_owned() }
-    }
-}
-
-/// The version of the file's shape that this program reads.
-pub const VERSION: u32 = 1;
-
 impl Config {
+    /// Reads a file, with the environment's `MERX__…` over it, and checks every value.
+    ///
+    /// # Errors
+    /// `config.unreadable`; `config.invalid` with each wrong key by its path.
+    pub fn load(file: &Path) -> Result<Self> {
+        // A variable that is no text cannot be one of ours.
+        let env = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+        let config: Self = merx_platform::config::load(Some(file), env)?;
+        config.check()?;
+        Ok(config)
+    }
+
     /// Checks every value.
     ///
     /// # Errors
     /// `config.invalid` with each wrong value by its path.
     pub fn check(&self) -> Result<()> {
-        let mut wrong: Vec<(&str, String)> = Vec::new();
-        if self.version != VERSION {
-            wrong.push(("version", format!("this program reads version {VERSION}")));
+        let mut all = Error::new(ErrorKind::Invalid, "config.invalid", "The configuration is not valid.");
+        if !OrdersConfig::DEADLINE_S.contains(&self.orders.payment_deadline_s) {
+            let (min, max) = OrdersConfig::DEADLINE_S.into_inner();
+            all = all.with_field("orders.payment_deadline_s", format!("must be from {min} to {max} seconds"));
         }
-        let deadline = OrdersConfig::DEADLINE_S_MIN..=OrdersConfig::DEADLINE_S_MAX;
-        if !deadline.contains(&self.orders.payment_deadline_s) {
-            let (min, max) = deadline.into_inner();
-            wrong.push(("orders.payment_deadline_s", format!("must be from {min} to {max} seconds")));
+        if self.database.url.as_ref().is_some_and(|url| !url.expose().starts_with("mysql://")) {
+            all = all.with_field("database.url", "must begin with mysql://; leave it out for SQLite");
         }
-        if !["text", "json"].contains(&self.log.format.as_str()) {
-            wrong.push(("log.format", "must be `text` or `json`".to_owned()));
+        for part in [self.http.limits.check(), self.accounts.check(), self.payment.check()] {
+            match part {
+                Ok(()) => {}
+                Err(error) if error.fields().is_empty() => return Err(error),
+                Err(error) => {
+                    all = error.fields().iter().fold(all, |all, wrong| all.with_field(&wrong.pointer, &wrong.detail));
+                }
+            }
         }
-        if let Some(url) = &self.database.url
-            && !url.expose().starts_with("mysql://")
-        {
-            wrong.push(("database.url", "must begin with mysql://; leave it out for SQLite".to_owned()));
-        }
-        if wrong.is_empty() {
-            return self.payment.check();
-        }
-        let start = Error::new(ErrorKind::Invalid, "config.invalid", "The configuration is not valid.");
-        Err(wrong.into_iter().fold(start, |e, (path, detail)| e.with_field(path, detail)))
+        if all.fields().is_empty() { Ok(()) } else { Err(all) }
     }
 
     /// The URL of the database.

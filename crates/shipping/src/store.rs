@@ -8,7 +8,7 @@ use crate::domain::{Dispatch, Shipment, ShipmentLine, ShipmentStatus, freight::M
 
 /// The migrations of the context, after those of the platform.
 pub fn migrations() -> Vec<Migration> {
-    vec![Migration::same(100, "shipments", include_str!("../migrations/100_shipments.sql"))]
+    vec![Migration::same(100, "shipments", include_str!("../migrations/0100_shipments.sql"))]
 }
 
 const INSERT: &str = "INSERT INTO shipping_shipments

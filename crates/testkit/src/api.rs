@@ -13,6 +13,8 @@ use merx_kernel::{Clock, Id, Principal, Role, principal::AccountId};
 use serde_json::Value;
 use tower::ServiceExt as _;
 
+use crate::Trace;
+
 /// An answer.
 #[derive(Clone, Debug)]
 pub struct Answer {
@@ -39,7 +41,6 @@ impl Answer {
     ///
     /// # Panics
     /// It is another.
-    #[must_use]
     #[track_caller]
     pub fn expect(self, status: u16) -> Self {
         assert_eq!(self.status.as_u16(), status, "{}", self.text);
@@ -63,12 +64,18 @@ pub struct TestApi {
     clock: Arc<dyn Clock>,
     who: Option<(AccountId, Role)>,
     keys: Arc<AtomicU64>,
+    trace: Option<Arc<Trace>>,
 }
 
 impl TestApi {
     /// Nobody logged in, before `router`.
     pub fn new(router: Router, signer: TokenSigner, clock: Arc<dyn Clock>) -> Self {
-        Self { router, signer: Arc::new(signer), clock, who: None, keys: Arc::default() }
+        Self { router, signer: Arc::new(signer), clock, who: None, keys: Arc::default(), trace: None }
+    }
+    /// The same API, whose answers are part of `trace`.
+    #[must_use]
+    pub fn traced(&self, trace: Arc<Trace>) -> Self {
+        Self { trace: Some(trace), ..self.clone() }
     }
     /// The same API with an account logged in.
     #[must_use]
@@ -78,6 +85,16 @@ impl TestApi {
     /// The router itself.
     pub fn router(&self) -> &Router {
         &self.router
+    }
+
+    /// The access token of whom this speaks for, made now.
+    ///
+    /// # Panics
+    /// It cannot be signed.
+    pub fn token(&self) -> Option<String> {
+        let (account, role) = self.who?;
+        let principal = Principal { account, session: Id::from_bits(account.bits()), roles: vec![role] };
+        Some(self.signer.sign(&principal, self.clock.now()).unwrap_or_else(|e| panic!("{}", e.chain())))
     }
 
     /// GET.
@@ -107,11 +124,9 @@ impl TestApi {
     /// # Panics
     /// The request cannot be built or the token not signed.
     pub async fn send(&self, method: Method, path: &str, body: Option<Value>, key: Option<&str>) -> Answer {
+        let asked = self.trace.as_ref().map(|trace| (trace, format!("{method} {path}")));
         let mut builder = Request::builder().method(method).uri(path);
-        if let Some((account, role)) = self.who {
-            let principal = Principal { account, session: Id::from_bits(account.bits()), roles: vec![role] };
-            let token =
-                self.signer.sign(&principal, self.clock.now()).unwrap_or_else(|e| panic!("{}", e.chain()));
+        if let Some(token) = self.token() {
             builder = builder.header("authorization", format!("Bearer {token}"));
         }
         if let Some(key) = key {
@@ -123,7 +138,11 @@ impl TestApi {
             }
             None => builder.body(Body::empty()),
         };
-        request_on(&self.router, request.unwrap_or_else(|e| panic!("{e}"))).await
+        let answer = request_on(&self.router, request.unwrap_or_else(|e| panic!("{e}"))).await;
+        if let Some((trace, asked)) = asked {
+            trace.see(format!("{} {asked} -> {} {}", self.clock.now(), answer.status.as_u16(), answer.text));
+        }
+        answer
     }
 }
 

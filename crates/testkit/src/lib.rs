@@ -23,7 +23,7 @@ use merx_platform::{
 use merx_sql::{Db, DbOptions, Faults, Query as _, params};
 
 pub use api::{Answer, TestApi, request};
-pub use trace::Trace;
+pub use trace::{Happened, Trace};
 
 /// When every test begins: 2026-11-20T00:00:00Z.
 pub const START: Timestamp = Timestamp::from_millis(1_795_132_800_000);

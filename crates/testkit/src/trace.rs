@@ -1,37 +1,72 @@
 //! What a run did, as one hash: two runs of one seed must be equal.
 
-use std::sync::{Mutex, PoisonError};
+use std::{
+    fmt,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
 
 use merx_sql::Observer;
 
-/// The committed transactions, in order.
+/// One thing that happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Happened {
+    /// A transaction was committed.
+    Committed {
+        /// Its label.
+        label: &'static str,
+        /// The statements it ran.
+        statements: u64,
+        /// The rows it wrote.
+        rows_written: u64,
+    },
+    /// Somebody outside saw something: an answer, a page, a figure.
+    Seen(String),
+}
+
+impl fmt::Display for Happened {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Committed { label, statements, rows_written } => {
+                write!(f, "{label}: {statements} statements, {rows_written} rows")
+            }
+            Self::Seen(text) => f.write_str(text),
+        }
+    }
+}
+
+/// What happened, in order: the committed transactions, and what was seen from outside.
 #[derive(Debug, Default)]
-pub struct Trace(Mutex<Vec<(&'static str, u64, u64)>>);
+pub struct Trace(Mutex<Vec<Happened>>);
 
 impl Observer for Trace {
     fn committed(&self, label: &'static str, statements: u64, rows_written: u64) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push((label, statements, rows_written));
+        self.all().push(Happened::Committed { label, statements, rows_written });
     }
 }
 
 impl Trace {
-    /// Label, statements and rows written of each transaction since the last call.
-    pub fn take(&self) -> Vec<(&'static str, u64, u64)> {
-        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    fn all(&self) -> MutexGuard<'_, Vec<Happened>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// FNV-1a over everything seen since the last [`Self::take`].
+    /// Adds what was seen from outside.
+    pub fn see(&self, what: impl Into<String>) {
+        self.all().push(Happened::Seen(what.into()));
+    }
+
+    /// What happened since the last call.
+    pub fn take(&self) -> Vec<Happened> {
+        std::mem::take(&mut *self.all())
+    }
+
+    /// FNV-1a over everything since the last [`Self::take`].
     pub fn hash(&self) -> u64 {
         let mut hash = 0xcbf2_9ce4_8422_2325_u64;
-        let mut eat = |bytes: &[u8]| {
-            for byte in bytes {
-                hash = (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
+        for happened in self.all().iter() {
+            // A byte that no text holds keeps "ab", "c" apart from "a", "bc".
+            for byte in happened.to_string().bytes().chain([0xff]) {
+                hash = (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
             }
-        };
-        for (label, statements, rows) in self.0.lock().unwrap_or_else(PoisonError::into_inner).iter() {
-            eat(label.as_bytes());
-            eat(&statements.to_be_bytes());
-            eat(&rows.to_be_bytes());
         }
         hash
     }

@@ -352,6 +352,11 @@ impl World {
 
     pub async fn facts(&self) -> Vec<Envelope> {
         let outbox = self.store.outbox;
+        // On a server the facts get their positions after the commit.
+        let mut numbered = self.deps.db.listen(&outbox.channel());
+        while self.deps.db.read("test.unnumbered", move |q| outbox.unnumbered(q)).await.unwrap() > 0 {
+            numbered.changed().await;
+        }
         let rows = self.deps.db.read("test.outbox", move |q| outbox.read_after(q, 0, 100_000)).await.unwrap();
         rows.iter().map(|row| Envelope::from_json(&row.envelope).unwrap()).collect()
     }

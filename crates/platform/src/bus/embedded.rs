@@ -117,6 +117,8 @@ impl EmbeddedBus {
     /// Makes cursors durable a second after they moved, as long as `stop` is not given; the relays do it last.
     async fn keep_checkpoints(&self, stop: CancellationToken) -> Result<()> {
         loop {
+            // First of all what an earlier run could not write.
+            self.checkpoint().await?;
             tokio::select! {
                 biased;
                 () = stop.cancelled() => return Ok(()),
@@ -127,7 +129,6 @@ impl EmbeddedBus {
                 () = stop.cancelled() => return Ok(()),
                 () = self.clock.sleep(CHECKPOINT_EVERY) => {}
             }
-            self.checkpoint().await?;
         }
     }
 

@@ -52,7 +52,7 @@ impl Inbox {
     }
 
     /// Forgets at most `limit` messages taken in before `before`. That must be longer ago than any message can be
-    /// redelivered, dead letters included.
+    /// read again from an outbox; what is held up or dead is remembered for as long as it is.
     ///
     /// # Errors
     /// What the database answers.
@@ -66,6 +66,14 @@ impl Inbox {
             |row| row.get(0),
         )?;
         let Some(last) = times.last() else { return Ok(0) };
-        tx.execute(&format!("DELETE FROM {}_inbox WHERE taken_at <= ?", self.context), params![*last])
+        tx.execute(
+            &format!(
+                "DELETE FROM {c}_inbox WHERE taken_at <= ? AND NOT EXISTS (
+                    SELECT 1 FROM {c}_deliveries d
+                    WHERE d.subscription = {c}_inbox.subscription AND d.message = {c}_inbox.message)",
+                c = self.context
+            ),
+            params![*last],
+        )
     }
 }

@@ -151,7 +151,7 @@ pub struct Life {
 static DATABASES: AtomicU64 = AtomicU64::new(0);
 
 fn sequenced() -> Vec<merx_sql::SequencedTable> {
-    module::sequenced_tables(&["pub", "sub"])
+    module::sequenced_tables(&["pub", "sub", "count"])
 }
 
 fn runtime() -> tokio::runtime::Runtime {

@@ -72,7 +72,10 @@ fn trial(name: &str, mode: Mode, run: fn(Mode) -> BoxFuture) -> Trial {
             Ok(())
         }),
         Some(why) if required => Trial::test(name, move || Err(Failed::from(format!("NOT RUN: {why}")))),
-        Some(why) => Trial::test(format!("{name} (NOT RUN: {why})"), || Ok(())).with_ignored_flag(true),
+        Some(why) => {
+            let not_run = move || Err(Failed::from(format!("NOT RUN: {why}")));
+            Trial::test(format!("{name} (NOT RUN: {why})"), not_run).with_ignored_flag(true)
+        }
     }
 }
 
