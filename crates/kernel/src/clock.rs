@@ -60,12 +60,12 @@ impl Timestamp {
         shifted.strftime("%Y-%m-%d %H:%M:%S").to_string()
     }
 
-    /// The inverse of [`Self::to_beijing_string`].
+    /// The inverse of [`Self::to_beijing_string`]; a fraction of a second may follow, as in some of Alipay's fields.
     ///
     /// # Errors
     /// The text is not `yyyy-MM-dd HH:mm:ss`.
     pub fn parse_beijing(text: &str) -> Result<Self, String> {
-        let civil = jiff::civil::DateTime::strptime("%Y-%m-%d %H:%M:%S", text)
+        let civil = jiff::civil::DateTime::strptime("%Y-%m-%d %H:%M:%S%.f", text)
             .map_err(|_| format!("`{text}` is not a time such as 2026-11-20 16:30:00"))?;
         let utc = civil
             .to_zoned(jiff::tz::TimeZone::UTC)

@@ -187,7 +187,11 @@ pub struct DeadLetterRef {
 
 fn subscription(text: &str) -> Result<String, String> {
     let plain = text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'.' || b == b'_');
-    if plain { Ok(text.to_owned()) } else { Err("expected a name as `merx dead-letters list` prints it".to_owned()) }
+    if plain {
+        Ok(text.to_owned())
+    } else {
+        Err("expected a name as `merx dead-letters list` prints it".to_owned())
+    }
 }
 
 /// `merx events`.

@@ -6,15 +6,16 @@ mod demo_purchase;
 mod events;
 mod operate;
 
-use std::{path::Path, process::ExitCode};
+use std::process::ExitCode;
 
-use merx_kernel::Result;
-use merx_platform::telemetry::{self, LogFormat, LogOptions};
+use merx_kernel::{Error, Result};
+use merx_platform::telemetry::{self, LogOptions};
 
+pub use crate::error_pages::find as page_of;
 use crate::{
-    cli::{Cli, Command, ConfigCommand, Configured, DataDir, DeadLetters, Demo, Saga, Up},
-    config::{Config, LogConfig},
-    files,
+    cli::{Cli, Command, ConfigCommand, Configured, DeadLetters, Demo, Explain, Saga, Up},
+    config::Config,
+    files::DataFolder,
     instance::{self, Mode},
     run,
 };
@@ -28,42 +29,41 @@ pub async fn run(cli: Cli) -> Result<ExitCode> {
         None => up(Up::default()).await,
         Some(Command::Up(args)) => up(args).await,
         Some(Command::Serve(args)) => {
-            let config = load(&args)?;
-            init_log(&config.log)?;
+            let config = configured(&args)?;
             run::serve_configured(config).await.map(|()| ExitCode::SUCCESS)
         }
         Some(Command::Migrate(args)) => migrate(&args).await,
         Some(Command::Audit(args)) => audit::run(args).await,
         Some(Command::Demo(Demo::Purchase(args))) => demo_purchase::run(args).await,
         Some(Command::Saga(command)) => match command {
-            Saga::List(DataDir { dir }) => operate::list_sagas(&dir).await,
-            Saga::Retry(saga) => operate::change_saga(&saga.data.dir, &saga.id, "retry").await,
-            Saga::Abandon(saga) => operate::change_saga(&saga.data.dir, &saga.id, "abandon").await,
+            Saga::List(place) => operate::list_sagas(&place).await,
+            Saga::Retry(saga) => operate::change_saga(&saga.place, saga.id, "retry").await,
+            Saga::Abandon(saga) => operate::change_saga(&saga.place, saga.id, "abandon").await,
         },
         Some(Command::DeadLetters(command)) => match command {
-            DeadLetters::List(DataDir { dir }) => operate::list_dead_letters(&dir).await,
+            DeadLetters::List(place) => operate::list_dead_letters(&place).await,
             DeadLetters::Redrive(letter) => {
-                operate::redrive(&letter.data.dir, &letter.subscription, &letter.message).await
+                operate::redrive(&letter.place, &letter.subscription, letter.message).await
             }
         },
         Some(Command::Events(args)) => events::run(args).await,
         Some(Command::Config(ConfigCommand::Check(args))) => {
-            load(&args)?.check()?;
+            configured(&args)?;
             run::say(&format!("{}: valid\n", args.config.display()));
             Ok(ExitCode::SUCCESS)
         }
+        Some(Command::Explain(Explain { code })) => explain(&code),
     }
 }
 
 async fn up(args: Up) -> Result<ExitCode> {
-    init_log(&LogConfig { level: "warn".to_owned(), ..LogConfig::default() })?;
+    telemetry::init(&LogOptions { level: "warn".to_owned(), ..LogOptions::default() })?;
     run::up(args).await.map(|()| ExitCode::SUCCESS)
 }
 
 async fn migrate(args: &Configured) -> Result<ExitCode> {
-    let config = load(args)?;
-    init_log(&config.log)?;
-    files::prepare(&config.data_dir)?;
+    let config = configured(args)?;
+    let _folder = DataFolder::claim(&config.data_dir)?;
     let shop = instance::open(&config, Mode::ReadWrite)?;
     shop.migrate().await?;
     shop.deps.db.close().await;
@@ -71,13 +71,19 @@ async fn migrate(args: &Configured) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Reads a configuration file with the environment's `MERX__…` over it.
-fn load(args: &Configured) -> Result<Config> {
-    merx_platform::config::load(Some(Path::new(&args.config)), std::env::vars())
+/// Reads a configuration file, and begins to log as it says.
+fn configured(args: &Configured) -> Result<Config> {
+    let config = Config::load(&args.config)?;
+    telemetry::init(&config.log)?;
+    Ok(config)
 }
 
-fn init_log(log: &LogConfig) -> Result<()> {
-    let format = if log.format == "json" { LogFormat::Json } else { LogFormat::Text };
-    let level = std::env::var("MERX_LOG").unwrap_or_else(|_| log.level.clone());
-    telemetry::init(&LogOptions { format, level })
+fn explain(code: &str) -> Result<ExitCode> {
+    let Some(page) = page_of(code) else {
+        let text =
+            format!("There is no page about `{code}`. Codes are `<context>.<code>`, as errors name them.");
+        return Err(Error::not_found("request.no_error_page", text));
+    };
+    run::say(page);
+    Ok(ExitCode::SUCCESS)
 }

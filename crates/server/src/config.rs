@@ -87,7 +87,8 @@ impl Config {
     /// `config.unreadable`; `config.invalid` with each wrong key by its path.
     pub fn load(file: &Path) -> Result<Self> {
         // A variable that is no text cannot be one of ours.
-        let env = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+        let env = std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
         let config: Self = merx_platform::config::load(Some(file), env)?;
         config.check()?;
         Ok(config)
@@ -111,7 +112,10 @@ impl Config {
                 Ok(()) => {}
                 Err(error) if error.fields().is_empty() => return Err(error),
                 Err(error) => {
-                    all = error.fields().iter().fold(all, |all, wrong| all.with_field(&wrong.pointer, &wrong.detail));
+                    all = error
+                        .fields()
+                        .iter()
+                        .fold(all, |all, wrong| all.with_field(&wrong.pointer, &wrong.detail));
                 }
             }
         }

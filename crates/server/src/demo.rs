@@ -23,7 +23,7 @@ pub const APP_ID: &str = "2021000000000001";
 pub const SELLER_ID: &str = "2088000000000001";
 
 /// One demo account.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DemoAccount {
     /// What it is.
@@ -35,7 +35,7 @@ pub struct DemoAccount {
 }
 
 /// What was made up for a data folder.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Demo {
     /// The accounts.
@@ -86,23 +86,11 @@ impl Demo {
         Ok(demo)
     }
 
-    /// Keeps where the shop listens and stores now, for the other commands.
-    ///
-    /// # Errors
-    /// `server.data_dir` when the file cannot be written.
-    pub fn keep_places(
-        &mut self,
-        dir: &Path,
-        api_url: String,
-        sandbox_url: String,
-        database_url: Option<String>,
-    ) -> Result<()> {
-        if database_url != self.database_url {
-            // Another database has none of what this one was filled with.
-            self.loaded = false;
-        }
+    /// Says where the shop listens and stores now, for the other commands. Kept by [`load`], once the shop is open.
+    pub fn move_to(&mut self, api_url: String, sandbox_url: String, database_url: Option<String>) {
+        // Another database has none of what this one was filled with.
+        self.loaded &= database_url == self.database_url;
         (self.api_url, self.sandbox_url, self.database_url) = (api_url, sandbox_url, database_url);
-        files::write(&dir.join(files::DEMO), self)
     }
 
     /// The account with this role.
@@ -165,14 +153,15 @@ const ENTRY_IDS: u128 = 0x019b_76da_a800_7000_9000_0000_0000_0000;
 /// Loads accounts, catalogue and stock into a shop that has none of it yet, and remembers that.
 ///
 /// # Errors
-/// What the contexts answer.
+/// What the contexts answer; `server.data_dir` when the demo's file cannot be read or written.
 pub async fn load(shop: &Shop, demo: &mut Demo, dir: &Path) -> Result<()> {
-    if demo.loaded {
-        return Ok(());
+    if !demo.loaded {
+        load_rows(shop, demo).await?;
+        demo.loaded = true;
     }
-    load_rows(shop, demo).await?;
-    demo.loaded = true;
-    files::write(&dir.join(files::DEMO), demo)
+    let path = dir.join(files::DEMO);
+    // A start that changes nothing needs no room on the disk.
+    if files::read(&path)?.as_ref() == Some(demo) { Ok(()) } else { files::write(&path, demo) }
 }
 
 /// Everything, each piece under an identity of its own: what is there already stays as it is.

@@ -1,4 +1,4 @@
-//! `GET /docs/errors/{code}`: what a code means, as the `type` of a problem promises.
+//! `GET /docs/errors/{code}` and `merx explain`: what a code means, as the `type` of a problem promises.
 
 use axum::response::IntoResponse;
 use http::header;
@@ -16,10 +16,15 @@ pub fn route() -> Route {
         .errors(&["request.no_error_page"])
 }
 
+/// The page about a code.
+pub fn find(code: &str) -> Option<&'static str> {
+    let index = PAGES.binary_search_by(|(known, _)| (*known).cmp(code)).ok()?;
+    Some(PAGES[index].1)
+}
+
 async fn page(Path(code): Path<String>) -> Answer<impl IntoResponse> {
-    let found = PAGES.binary_search_by(|(known, _)| (*known).cmp(code.as_str()));
-    let Ok(index) = found else {
+    let Some(text) = find(&code) else {
         return Err(Error::not_found("request.no_error_page", "There is no page for this code.").into());
     };
-    Ok(([(header::CONTENT_TYPE, "text/markdown; charset=utf-8")], PAGES[index].1))
+    Ok(([(header::CONTENT_TYPE, "text/markdown; charset=utf-8")], text))
 }

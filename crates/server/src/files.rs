@@ -1,8 +1,9 @@
-//! The files of a data folder besides the database: secrets, and what `merx up` made up for the demo.
+//! The files of a data folder besides the database: its lock, secrets, and what `merx up` made up for the demo.
 
 use std::{
     fs,
-    io::Write as _,
+    io::{Read as _, Seek as _, Write as _},
+    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
 };
 
@@ -13,18 +14,52 @@ use serde::{Serialize, de::DeserializeOwned};
 pub const SIGNING_KEY: &str = "signing.key";
 /// Accounts, passwords and keys of the demo.
 pub const DEMO: &str = "demo.json";
+/// Held by the process that may change the folder.
+const LOCK: &str = "merx.lock";
 
-/// Makes the data folder.
-///
-/// # Errors
-/// `server.data_dir` when it cannot be made or written.
-pub fn prepare(dir: &Path) -> Result<()> {
-    use std::os::unix::fs::DirBuilderExt as _;
-    // Password hashes and addresses lie in it: a folder we make is its owner's only.
-    let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(dir);
-    made.map_err(|e| refused(dir, "make", e))?;
-    let probe = dir.join(".write-probe");
-    fs::write(&probe, b"").and_then(|()| fs::remove_file(&probe)).map_err(|e| refused(dir, "write into", e))
+/// A data folder that only this process may change, until it is dropped. The system lets go of it when the process
+/// dies, however it dies.
+#[derive(Debug)]
+pub struct DataFolder {
+    _lock: fs::File,
+}
+
+impl DataFolder {
+    /// Takes the folder, and makes it when there is none. Nothing in it is touched before.
+    ///
+    /// # Errors
+    /// `server.data_dir` when it cannot be made or written; `server.data_dir_locked` when another process has it.
+    pub fn claim(dir: &Path) -> Result<Self> {
+        // Password hashes and addresses lie in it: a folder we make is its owner's only.
+        let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(dir);
+        made.map_err(|e| refused(dir, "make", e))?;
+        let mut options = fs::OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false).mode(0o600);
+        let mut lock = options.open(dir.join(LOCK)).map_err(|e| refused(dir, "write into", e))?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(fs::TryLockError::WouldBlock) => return Err(locked(dir, lock)),
+            Err(fs::TryLockError::Error(e)) => return Err(refused(dir, "lock", e)),
+        }
+        // Who has it is only for the message; a disk too full to say so is no reason to refuse.
+        let _ = lock.set_len(0).and_then(|()| lock.rewind());
+        let _ = writeln!(lock, "{}", std::process::id());
+        Ok(Self { _lock: lock })
+    }
+}
+
+fn locked(dir: &Path, mut lock: fs::File) -> Error {
+    let mut holder = String::new();
+    let _ = lock.read_to_string(&mut holder);
+    let holder = match holder.trim() {
+        "" => String::new(),
+        process => format!(" (process {process})"),
+    };
+    let text = format!(
+        "The data folder {} is in use by another Merx{holder}. Stop that one, or give another folder with --data.",
+        dir.display()
+    );
+    Error::unavailable("server.data_dir_locked", text)
 }
 
 /// Reads a JSON file; `None` when there is none.
@@ -45,7 +80,6 @@ pub fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
 /// # Errors
 /// `server.data_dir` when it cannot be written.
 pub fn write<T: Serialize>(path: &Path, value: &T) -> Result<()> {
-    use std::os::unix::fs::OpenOptionsExt as _;
     let text = serde_json::to_string_pretty(value)
         .map_err(|e| Error::internal("a file cannot be written as JSON").with_source(e))?;
     let beside: PathBuf = path.with_extension("json.new");
@@ -62,8 +96,7 @@ pub fn write<T: Serialize>(path: &Path, value: &T) -> Result<()> {
 }
 
 fn refused(path: &Path, verb: &str, cause: std::io::Error) -> Error {
-    let text =
-        format!("Cannot {verb} {}: {cause}. Give a folder you may write to with --data.", path.display());
+    let text = format!("Cannot {verb} {}: {cause}. Name a folder you may write to.", path.display());
     Error::unavailable("server.data_dir", text)
 }
 fn broken(path: &Path, why: &str) -> Error {

@@ -5,25 +5,27 @@ use std::{
     sync::Arc,
 };
 
-use merx_kernel::{Clock, Entropy, Result, Secret};
+use merx_kernel::{Clock, Entropy, Error, Result, Secret};
 use merx_payment::{AlipayConfig, PaymentConfig, provider::Network};
 use merx_platform::{
     Deps,
+    telemetry::LogOptions,
     time::{OsEntropy, SystemClock},
 };
 use merx_sql::{Db, DbOptions};
 
 use crate::{
-    config::{Config, DatabaseConfig, HttpConfig, LogConfig, OrdersConfig},
+    cli::Place,
+    config::{Config, DatabaseConfig, HttpConfig, OrdersConfig},
     demo::{self, Demo},
     files,
     shop::{self, Settings, Shop, Topology},
 };
 
-/// What an opened data folder may be used for.
+/// What an opened shop may be used for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
-    /// Takes the data lock.
+    /// Everything; the caller has claimed the data folder.
     ReadWrite,
     /// Only reads, beside a running shop.
     ReadOnly,
@@ -45,13 +47,12 @@ pub fn demo_config(data_dir: &Path, demo: &Demo, http: HttpConfig, orders: Order
         return_url: None,
     };
     Ok(Config {
-        version: crate::config::VERSION,
         data_dir: data_dir.to_owned(),
         database: DatabaseConfig { url: demo.database_url.clone().map(Secret::new) },
         http,
         orders,
         payment: PaymentConfig { alipay },
-        log: LogConfig::default(),
+        log: LogOptions::default(),
         accounts: merx_accounts::Settings::default(),
     })
 }
@@ -67,8 +68,12 @@ pub fn open(config: &Config, mode: Mode) -> Result<Shop> {
     let mut options = DbOptions::new(clock.clone());
     options.read_only = mode == Mode::ReadOnly;
     let db = Db::open(&config.database_url(), options, &shop::sequenced())?;
-    let signing_key = config.data_dir.join(files::SIGNING_KEY);
-    let signing_key = merx_accounts::signing_key::load_or_create(&signing_key, &*entropy)?;
+    let signing_key = match mode {
+        Mode::ReadWrite => {
+            merx_accounts::signing_key::load_or_create(&config.data_dir.join(files::SIGNING_KEY), &*entropy)?
+        }
+        Mode::ReadOnly => unused_key(&*entropy),
+    };
     let deps = Deps::new(db, clock, entropy);
     let settings = Settings {
         limits: config.http.limits.clone(),
@@ -85,14 +90,24 @@ pub fn open(config: &Config, mode: Mode) -> Result<Shop> {
     Shop::wire(deps, settings)
 }
 
-/// The shop of a data folder that `merx up` made, for working on it from the command line.
+/// A shop that is only read signs nothing.
+fn unused_key(entropy: &dyn Entropy) -> Secret<Vec<u8>> {
+    let mut key = vec![0; 32];
+    entropy.fill(&mut key);
+    Secret::new(key)
+}
+
+/// The configuration of a shop that was started before, with `up` or with `serve`.
 ///
 /// # Errors
-/// As [`open`].
-pub fn open_demo(data_dir: &Path, mode: Mode) -> Result<(Shop, Demo)> {
-    let demo = demo_of(data_dir)?;
-    let config = demo_config(data_dir, &demo, HttpConfig::default(), OrdersConfig::default())?;
-    Ok((open(&config, mode)?, demo))
+/// What the configuration file or the data folder says.
+pub fn config_of(place: &Place) -> Result<Config> {
+    match &place.config {
+        Some(file) => Config::load(file),
+        None => {
+            demo_config(&place.dir, &demo_of(&place.dir)?, HttpConfig::default(), OrdersConfig::default())
+        }
+    }
 }
 
 /// The demo's file of a data folder that must exist.
@@ -101,7 +116,7 @@ pub fn open_demo(data_dir: &Path, mode: Mode) -> Result<(Shop, Demo)> {
 /// `server.data_dir` when there is none.
 pub fn demo_of(data_dir: &Path) -> Result<Demo> {
     if !data_dir.join(files::DEMO).exists() {
-        return Err(merx_kernel::Error::unavailable(
+        return Err(Error::unavailable(
             "server.data_dir",
             format!(
                 "{} holds no shop. Start one there with `merx up --data {0}`, or name another folder with --data.",

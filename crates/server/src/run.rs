@@ -5,9 +5,13 @@ use std::{io::Write as _, net::SocketAddr, path::Path, sync::Arc, time::Duration
 use axum::Router;
 use merx_alipay_sandbox::{Sandbox, Web};
 use merx_http::Limits;
-use merx_kernel::{Error, Result, Role};
-use merx_platform::tasks::Tasks;
-use tokio::net::TcpListener;
+use merx_kernel::{Error, ErrorKind, Result, Role};
+use merx_platform::time::OsEntropy;
+use merx_sql::Db;
+use tokio::{
+    net::TcpListener,
+    signal::unix::{Signal, SignalKind, signal},
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -15,7 +19,7 @@ use crate::{
     cli::Up,
     config::{Config, HttpConfig, OrdersConfig},
     demo::{self, Demo},
-    files,
+    files::DataFolder,
     instance::{self, Mode},
     shop::{self, Running, Shop},
 };
@@ -29,8 +33,7 @@ const SHUTDOWN_MAX: Duration = Duration::from_secs(30);
 /// What to do next, when it cannot start.
 pub async fn up(args: Up) -> Result<()> {
     shop::refuse_fault_switches()?;
-    check_up(&args)?;
-    files::prepare(&args.data)?;
+    let _folder = DataFolder::claim(&args.data)?;
     let (mut demo, listener, sandbox_listener) = prepare_demo(&args).await?;
     let limits = Limits {
         client_requests_per_minute_max: args.requests_per_minute,
@@ -44,24 +47,15 @@ pub async fn up(args: Up) -> Result<()> {
     shop.migrate().await?;
     demo::load(&shop, &mut demo, &args.data).await?;
     let sandbox_db = instance::open_sandbox_db(&args.data, Mode::ReadWrite)?;
-    let (merchant_key, alipay_key) = demo.sandbox_keys()?;
-    let sandbox_config = merx_alipay_sandbox::Config {
-        app_id: demo::APP_ID.to_owned(),
-        seller_id: demo::SELLER_ID.to_owned(),
-        merchant_key,
-        alipay_key,
-        public_url: demo.sandbox_url.clone(),
-    };
-    let (clock, entropy, tasks) = (shop.deps.clock.clone(), shop.deps.entropy.clone(), &shop.deps.tasks);
-    let web = Arc::new(Web::new()?);
-    let (pages, _) = Sandbox::start(sandbox_config, sandbox_db.clone(), clock, entropy, tasks, web).await?;
+    let pages = sandbox(&shop, &demo, sandbox_db.clone()).await?;
     let running = shop.start().await?;
     let stop = CancellationToken::new();
-    let sandbox = serve(sandbox_listener, pages, &config.http.limits, tasks, &stop);
-    let outcome =
-        tokio::join!(run(&shop, running, listener, &config, &stop, || greet(&args.data, &demo)), sandbox);
+    let limits = &config.http.limits;
+    let sandbox = merx_http::serve(sandbox_listener, pages, limits, &shop.deps.tasks, stop.cancelled());
+    let shop = run(&shop, running, listener, &config, &stop, || greet(&args.data, &demo));
+    let (outcome, ()) = tokio::join!(shop, sandbox);
     sandbox_db.close().await;
-    outcome.0
+    outcome
 }
 
 /// `merx serve`: the shop of a configuration file, with neither demo nor sandbox.
@@ -70,35 +64,38 @@ pub async fn up(args: Up) -> Result<()> {
 /// What to do next, when it cannot start.
 pub async fn serve_configured(config: Config) -> Result<()> {
     shop::refuse_fault_switches()?;
-    files::prepare(&config.data_dir)?;
+    let _folder = DataFolder::claim(&config.data_dir)?;
     let listener = bind(config.http.listen, "[http] listen").await?;
+    let url = url_of(&listener)?;
     let shop = instance::open(&config, Mode::ReadWrite)?;
     shop.migrate().await?;
     let running = shop.start().await?;
     let stop = CancellationToken::new();
-    let address = config.http.listen;
-    run(&shop, running, listener, &config, &stop, || say(&format!("Merx serves http://{address}\n"))).await
+    run(&shop, running, listener, &config, &stop, || say(&format!("Merx is open at {url}\n"))).await
 }
 
-fn check_up(args: &Up) -> Result<()> {
-    for (flag, address) in [("--listen", args.listen), ("--sandbox-listen", args.sandbox_listen)] {
-        if !address.ip().is_loopback() {
-            return Err(Error::invalid(
-                flag,
-                "must be a loopback address such as 127.0.0.1:8080: the demo's passwords and its sandbox are not for a \
-                 network. Use `merx serve` for that.",
-            ));
-        }
-    }
-    Ok(())
+/// The pages of the sandbox, at work on its own database.
+async fn sandbox(shop: &Shop, demo: &Demo, db: Db) -> Result<Router> {
+    let (merchant_key, alipay_key) = demo.sandbox_keys()?;
+    let config = merx_alipay_sandbox::Config {
+        app_id: demo::APP_ID.to_owned(),
+        seller_id: demo::SELLER_ID.to_owned(),
+        merchant_key,
+        alipay_key,
+        public_url: demo.sandbox_url.clone(),
+    };
+    let (clock, entropy) = (shop.deps.clock.clone(), shop.deps.entropy.clone());
+    let web = Arc::new(Web::new()?);
+    let (pages, _) = Sandbox::start(config, db, clock, entropy, &shop.deps.tasks, web).await?;
+    Ok(pages)
 }
 
 /// Binds first, so that a port in use is told before anything is made, and the addresses are known.
 async fn prepare_demo(args: &Up) -> Result<(Demo, TcpListener, TcpListener)> {
     let listener = bind(args.listen, "--listen").await?;
     let sandbox_listener = bind(args.sandbox_listen, "--sandbox-listen").await?;
-    let mut demo = Demo::of(&args.data, &merx_platform::time::OsEntropy)?;
-    demo.keep_places(&args.data, url_of(&listener)?, url_of(&sandbox_listener)?, args.database.clone())?;
+    let mut demo = Demo::of(&args.data, &OsEntropy)?;
+    demo.move_to(url_of(&listener)?, url_of(&sandbox_listener)?, args.database.clone());
     Ok((demo, listener, sandbox_listener))
 }
 
@@ -122,18 +119,8 @@ fn url_of(listener: &TcpListener) -> Result<String> {
     Ok(format!("http://{address}"))
 }
 
-async fn serve(
-    listener: TcpListener,
-    pages: Router,
-    limits: &Limits,
-    tasks: &Tasks,
-    stop: &CancellationToken,
-) {
-    merx_http::serve(listener, pages, limits, tasks, stop.cancelled()).await;
-}
-
 /// Serves until a signal, then stops in order: no new requests, those in flight finished, tasks ended, database
-/// closed.
+/// closed. Whoever cannot wait for that sends a second signal; the next start takes up what was begun.
 async fn run(
     shop: &Shop,
     running: Running,
@@ -142,48 +129,65 @@ async fn run(
     stop: &CancellationToken,
     ready: impl FnOnce(),
 ) -> Result<()> {
+    // What runs beside this ends with it, also when it fails.
+    let _end = stop.clone().drop_guard();
     let socket = admin::listen(&config.data_dir)?;
-    let signals = Signals::new()?;
+    let (mut signals, mut impatience) = (Signals::new()?, Signals::new()?);
     let tasks = &shop.deps.tasks;
     let admin_stop = stop.clone();
-    let admin_routes = running.admin;
     drop(tasks.spawn("server.admin", async move {
-        let served = axum::serve(socket, admin_routes).with_graceful_shutdown(admin_stop.cancelled_owned());
+        let served = axum::serve(socket, running.admin).with_graceful_shutdown(admin_stop.cancelled_owned());
         if let Err(error) = served.await {
             tracing::error!(%error, "the admin socket ended");
         }
     }));
     ready();
-    let health = running.health.clone();
-    let public = merx_http::serve(listener, running.router, &config.http.limits, tasks, async {
-        signals.wait().await;
-        tracing::info!("stopping: finishing what is in flight");
-        health.drain();
-        stop.cancel();
-    });
-    public.await;
-    let ended = tasks.shutdown(SHUTDOWN_MAX).await;
-    shop.deps.db.close().await;
-    let _ = std::fs::remove_file(config.data_dir.join(admin::SOCKET));
-    tracing::info!("stopped");
-    ended
+    let health = running.health;
+    let serving = async {
+        let told = async {
+            signals.next().await;
+            tracing::info!("stopping: finishing what is in flight");
+            health.drain();
+            stop.cancel();
+        };
+        merx_http::serve(listener, running.router, &config.http.limits, tasks, told).await;
+        let ended = tasks.shutdown(SHUTDOWN_MAX).await;
+        shop.deps.db.close().await;
+        // The next start would replace it: one that stays does no harm.
+        let _ = std::fs::remove_file(config.data_dir.join(admin::SOCKET));
+        tracing::info!("stopped");
+        ended
+    };
+    let hurried = async {
+        impatience.next().await;
+        impatience.next().await;
+    };
+    tokio::select! {
+        biased;
+        ended = serving => ended,
+        () = hurried => Err(Error::new(
+            ErrorKind::Timeout,
+            "server.shutdown_incomplete",
+            "Stopped at once by a second signal. What was begun is taken up by the next start.",
+        )),
+    }
 }
 
+/// SIGTERM and Ctrl-C.
 struct Signals {
-    terminate: tokio::signal::unix::Signal,
-    interrupt: tokio::signal::unix::Signal,
+    terminate: Signal,
+    interrupt: Signal,
 }
 
 impl Signals {
     fn new() -> Result<Self> {
-        use tokio::signal::unix::{SignalKind, signal};
         let refused = |e| Error::internal("signals cannot be handled").with_source(e);
         Ok(Self {
             terminate: signal(SignalKind::terminate()).map_err(refused)?,
             interrupt: signal(SignalKind::interrupt()).map_err(refused)?,
         })
     }
-    async fn wait(mut self) {
+    async fn next(&mut self) {
         tokio::select! {
             biased;
             _ = self.terminate.recv() => {}

@@ -8,14 +8,15 @@ use merx_http::{ContextModule, Edge, Health, Info, Limits, Route};
 use merx_kernel::{Error, Result, Secret};
 use merx_payment::{PaymentConfig, provider::Outbound};
 use merx_platform::{
-    Deps, Module,
+    Deps, Module, Store,
+    bus::{Bus, EmbeddedBus},
     module::{Background, sequenced_tables},
     rpc::Peer,
 };
 use merx_sql::SequencedTable;
 use tonic::service::Routes;
 
-use crate::admin::Admin;
+use crate::admin::{self, Admin};
 
 /// Every context, in the order of who asks whom.
 pub const CONTEXTS: &[&str] =
@@ -137,7 +138,7 @@ impl Shop {
     /// Brings every context's tables up to date.
     ///
     /// # Errors
-    /// `sql.schema_newer` for a database of a later version; what the database answers.
+    /// `sql.newer_schema` for a database of a later version; what the database answers.
     pub async fn migrate(&self) -> Result<()> {
         for module in &self.modules {
             module.migrate(&self.deps.db).await?;
@@ -172,13 +173,23 @@ impl Shop {
             trusted_proxies: Vec::new(),
             info: Info { title: "Merx".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() },
         };
-        let admin = Admin {
-            db: self.deps.db.clone(),
-            bus: background.bus.clone(),
-            contexts: self.modules.iter().map(|m| (m.store.clone(), m.sagas.clone())).collect(),
-        };
         let router = merx_http::router(self.routes.clone(), edge);
-        Ok(Running { router, admin: crate::admin::router(admin), background, health })
+        Ok(Running { router, admin: self.admin(background.bus.clone()), background, health })
+    }
+
+    fn admin(&self, bus: Arc<dyn Bus>) -> Router {
+        let contexts = self.modules.iter().map(|m| (m.store.clone(), m.sagas.clone())).collect();
+        admin::router(Admin { db: self.deps.db.clone(), bus, contexts })
+    }
+
+    /// What operators may do while the shop rests. Nothing is set going but what they ask for.
+    ///
+    /// # Errors
+    /// `Internal` when the contexts do not fit together.
+    pub fn resting_admin(&self) -> Result<Router> {
+        let stores: Vec<Store> = self.modules.iter().map(|m| m.store.clone()).collect();
+        let subscriptions = self.modules.iter().flat_map(|m| m.subscriptions.clone()).collect();
+        Ok(self.admin(Arc::new(EmbeddedBus::new(&self.deps, &stores, subscriptions)?)))
     }
 
     /// What the auditor needs; `provider` is the payment provider's own ledger.

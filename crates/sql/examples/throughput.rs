@@ -40,16 +40,25 @@ async fn main() {
     let db = Db::open(&url, DbOptions::new(Arc::new(TokioClock)), &[]).unwrap();
     db.migrate("bench", &[Migration::same(1, "bench", TABLES)]).await.unwrap();
     let stock = (0..1000i64).map(|sku| params![sku, 1_000_000_000i64]).collect::<Vec<_>>();
-    let base: i64 = db
-        .write("stock", move |tx| {
-            let known: i64 = tx.query_one("SELECT COUNT(*) FROM bench_stock", params![], |row| row.get(0))?;
-            if known == 0 {
-                tx.insert_rows("INSERT INTO bench_stock (sku, available) VALUES", 2, stock.clone())?;
-            }
-            tx.query_one("SELECT COALESCE(MAX(id), 0) + 1 FROM bench_orders", params![], |row| row.get(0))
-        })
-        .await
-        .unwrap();
+    let base = fill(&db, stock).await;
+    write_orders(&db, base, tasks, time).await;
+    db.close().await;
+}
+
+/// Puts the stock in; answers the first free order number.
+async fn fill(db: &Db, stock: Vec<Vec<merx_sql::Value>>) -> i64 {
+    db.write("stock", move |tx| {
+        let known: i64 = tx.query_one("SELECT COUNT(*) FROM bench_stock", params![], |row| row.get(0))?;
+        if known == 0 {
+            tx.insert_rows("INSERT INTO bench_stock (sku, available) VALUES", 2, stock.clone())?;
+        }
+        tx.query_one("SELECT COALESCE(MAX(id), 0) + 1 FROM bench_orders", params![], |row| row.get(0))
+    })
+    .await
+    .unwrap()
+}
+
+async fn write_orders(db: &Db, base: i64, tasks: i64, time: Duration) {
     let before = db.stats();
     let started = Instant::now();
     let mut all = JoinSet::new();
@@ -90,7 +99,10 @@ async fn main() {
         "{tasks} tasks: {:.0} orders/s, {per_commit:.1} closures a commit, slowest {slowest:?}",
         orders as f64 / seconds
     );
+    read_orders(db, base, orders, tasks, time).await;
+}
 
+async fn read_orders(db: &Db, base: i64, orders: i64, tasks: i64, time: Duration) {
     let started = Instant::now();
     let mut all = JoinSet::new();
     for task in 0..tasks {
@@ -110,5 +122,4 @@ async fn main() {
     }
     let reads: i64 = all.join_all().await.into_iter().sum();
     println!("{tasks} tasks: {:.0} reads by key/s", reads as f64 / started.elapsed().as_secs_f64());
-    db.close().await;
 }

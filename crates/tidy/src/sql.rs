@@ -66,15 +66,19 @@ pub fn check_words(place: &str, sql: &str) -> Vec<Breach> {
         .collect()
 }
 
-/// The tables rule on one text: a word `<other context>_…` is another's table.
+/// The tables rule on one text: a name after FROM, JOIN, INTO, UPDATE or TABLE that begins `<other context>_` is
+/// another's table.
 pub fn check_tables(place: &str, context: &str, sql: &str) -> Vec<Breach> {
-    sql.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))
-        .filter_map(|word| {
-            contexts()
-                .iter()
-                .find(|c| **c != context && word.starts_with(&format!("{c}_")))
-                .map(|c| (word, c))
+    let words: Vec<&str> =
+        sql.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).filter(|w| !w.is_empty()).collect();
+    let names_table = |word: &str| ["FROM", "JOIN", "INTO", "UPDATE", "TABLE"].contains(&word);
+    words
+        .windows(2)
+        .filter(|pair| names_table(&pair[0].to_uppercase()))
+        .filter_map(|pair| {
+            let owner =
+                contexts().iter().find(|c| **c != context && pair[1].starts_with(&format!("{c}_")))?;
+            Some(Breach::at(place, format!("`{}` belongs to {owner}; ask it", pair[1])))
         })
-        .map(|(word, owner)| Breach::at(place, format!("`{word}` belongs to {owner}; ask it")))
         .collect()
 }

@@ -138,6 +138,16 @@ fn ids_rise_even_when_the_clock_stands_or_jumps_back() {
 }
 
 #[test]
+fn beijing_time_may_have_a_fraction() {
+    let whole = Timestamp::parse_beijing("2015-04-28 15:45:57").expect("reads");
+    assert_eq!(
+        Timestamp::parse_beijing("2015-04-28 15:45:57.320"),
+        Ok(whole.plus(Duration::from_millis(320)))
+    );
+    assert!(Timestamp::parse_beijing("2015-04-28").is_err());
+}
+
+#[test]
 fn differences_of_time_are_never_negative() {
     let (early, late) = (Timestamp::from_millis(1_000), Timestamp::from_millis(61_000));
     assert_eq!(late.since(early), Duration::from_secs(60));

@@ -117,8 +117,6 @@ impl EmbeddedBus {
     /// Makes cursors durable a second after they moved, as long as `stop` is not given; the relays do it last.
     async fn keep_checkpoints(&self, stop: CancellationToken) -> Result<()> {
         loop {
-            // First of all what an earlier run could not write.
-            self.checkpoint().await?;
             tokio::select! {
                 biased;
                 () = stop.cancelled() => return Ok(()),
@@ -128,6 +126,11 @@ impl EmbeddedBus {
                 biased;
                 () = stop.cancelled() => return Ok(()),
                 () = self.clock.sleep(CHECKPOINT_EVERY) => {}
+            }
+            if let Err(error) = self.checkpoint().await {
+                // The cursors are as dirty as before: the next run of this loop writes them.
+                self.progress.dirty.notify_one();
+                return Err(error);
             }
         }
     }

@@ -273,7 +273,7 @@ impl Fault for Script {
         match what {
             What::Crash => Verdict::Crash,
             What::Again => Verdict::Again,
-            What::Fail => Verdict::Fail(Error::unavailable("harness.failed", "The harness makes it fail.")),
+            What::Fail => Verdict::Fail(Error::unavailable("rpc.unavailable", "The harness makes it fail.")),
             What::Refuse => Verdict::Fail(Error::rejected(REFUSED, "The harness refuses.")),
         }
     }

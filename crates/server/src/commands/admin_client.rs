@@ -1,7 +1,7 @@
-//! Speaks to a running shop through its admin socket; with none running, to the same routes in this process, under
-//! the data lock.
+//! Speaks to a running shop through its admin socket; with none running, to the same routes in this process: under
+//! the data lock to change something, and reading only otherwise.
 
-use std::path::Path;
+use std::time::Duration;
 
 use axum::{
     Router,
@@ -11,38 +11,48 @@ use axum::{
 use http_body_util::BodyExt as _;
 use hyper_util::rt::TokioIo;
 use merx_kernel::{Error, ErrorKind, Result};
-use merx_platform::tasks::Tasks;
 use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 use tower::ServiceExt as _;
 
 use crate::{
     admin::{Refusal, SOCKET},
+    cli::Place,
+    files::DataFolder,
     instance::{self, Mode},
     shop::Shop,
 };
 
-/// A way to the admin routes of a data folder.
+/// How long what an operator set going (a saga tried again) may take before the command ends without it.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A way to the admin routes of a shop.
 pub enum AdminClient {
-    /// A shop is running.
+    /// It runs.
     Socket(UnixStream),
-    /// None is; this process holds the data lock until the client is closed.
-    Offline(Router, Box<Shop>),
+    /// It rests; while this process changes it, nobody else may.
+    Resting(Router, Box<Shop>, Option<DataFolder>),
 }
 
 impl AdminClient {
     /// Finds the running shop, or opens the resting one.
     ///
     /// # Errors
-    /// What the data folder says.
-    pub async fn connect(data_dir: &Path) -> Result<Self> {
-        if let Ok(stream) = UnixStream::connect(data_dir.join(SOCKET)).await {
+    /// What the configuration, the data folder or the database says.
+    pub async fn connect(place: &Place, mode: Mode) -> Result<Self> {
+        let config = instance::config_of(place)?;
+        if let Ok(stream) = UnixStream::connect(config.data_dir.join(SOCKET)).await {
             return Ok(Self::Socket(stream));
         }
-        let (shop, _) = instance::open_demo(data_dir, Mode::ReadWrite)?;
-        shop.migrate().await?;
-        let running = shop.start().await?;
-        Ok(Self::Offline(running.admin, Box::new(shop)))
+        let folder = match mode {
+            Mode::ReadWrite => Some(DataFolder::claim(&config.data_dir)?),
+            Mode::ReadOnly => None,
+        };
+        let shop = instance::open(&config, mode)?;
+        if mode == Mode::ReadWrite {
+            shop.migrate().await?;
+        }
+        Ok(Self::Resting(shop.resting_admin()?, Box::new(shop), folder))
     }
 
     /// One request; a client is good for one.
@@ -58,20 +68,16 @@ impl AdminClient {
             .map_err(|e| Error::invalid("argument", "cannot stand in a path").with_source(e))?;
         let answer = match self {
             Self::Socket(stream) => over_socket(stream, request).await?,
-            Self::Offline(router, shop) => {
+            Self::Resting(router, shop, _folder) => {
                 let Ok(answer) = router.oneshot(request).await;
                 let answer = collect(answer).await;
-                end(&shop.deps.tasks).await?;
+                shop.deps.tasks.shutdown(PATIENCE).await?;
                 shop.deps.db.close().await;
                 answer?
             }
         };
         read(answer)
     }
-}
-
-async fn end(tasks: &Tasks) -> Result<()> {
-    tasks.shutdown(std::time::Duration::from_secs(30)).await
 }
 
 fn lost(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {

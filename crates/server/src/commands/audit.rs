@@ -6,22 +6,15 @@ use merx_auditor::Report;
 use merx_kernel::{Error, Result};
 
 use crate::{
-    cli::{Audit, Configured},
+    cli::{Audit, Place},
     instance::{self, Mode},
     run::say,
     shop,
 };
 
-/// Audits a data folder or a configured shop, beside a running one if there is one; exits 1 on a violation.
+/// Audits a shop, beside it while it runs; exits 1 on a violation.
 pub async fn run(args: Audit) -> Result<ExitCode> {
-    let report = match &args.config {
-        Some(config) => {
-            let config = super::load(&Configured { config: config.clone() })?;
-            let shop = instance::open(&config, Mode::ReadOnly)?;
-            shop.audit(None, args.drained).run().await?
-        }
-        None => of_data_dir(&args.data.dir, args.drained).await?,
-    };
+    let report = of(&args.place, args.drained).await?;
     if args.json {
         let text = serde_json::to_string_pretty(&report)
             .map_err(|e| Error::internal("the report cannot be written as JSON").with_source(e))?;
@@ -33,13 +26,18 @@ pub async fn run(args: Audit) -> Result<ExitCode> {
     Ok(if report.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Audits the shop of a data folder against its sandbox's ledger.
+/// Audits a shop; one made by `up` against the ledger of its sandbox.
 ///
 /// # Errors
-/// What the data folder or the database says.
-pub async fn of_data_dir(dir: &std::path::Path, drained: bool) -> Result<Report> {
-    let (shop, _) = instance::open_demo(dir, Mode::ReadOnly)?;
-    let sandbox = instance::open_sandbox_db(dir, Mode::ReadOnly)?;
-    let ledger = merx_alipay_sandbox::ledger(&sandbox).await?;
-    shop.audit(Some(shop::provider_entries(ledger)), drained).run().await
+/// What the configuration, the data folder or the database says.
+pub async fn of(place: &Place, drained: bool) -> Result<Report> {
+    let shop = instance::open(&instance::config_of(place)?, Mode::ReadOnly)?;
+    let provider = match place.config {
+        Some(_) => None,
+        None => {
+            let sandbox = instance::open_sandbox_db(&place.dir, Mode::ReadOnly)?;
+            Some(shop::provider_entries(merx_alipay_sandbox::ledger(&sandbox).await?))
+        }
+    };
+    shop.audit(provider, drained).run().await
 }

@@ -8,7 +8,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::{
-    cli::DemoPurchase,
+    cli::{DemoPurchase, Place},
     client::{ApiClient, text},
     demo::Demo,
     instance,
@@ -23,7 +23,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// Buys, pays, ships, receives, audits. Succeeds only when the order is completed and the books agree.
 pub async fn run(args: DemoPurchase) -> Result<ExitCode> {
-    let demo = instance::demo_of(&args.data.dir)?;
+    let demo = instance::demo_of(&args.data)?;
     let url = args.url.unwrap_or_else(|| demo.api_url.clone());
     let ids = IdGen::new(Arc::new(SystemClock), Arc::new(OsEntropy));
     let visitor = ApiClient::new(&url, ids)?;
@@ -32,7 +32,7 @@ pub async fn run(args: DemoPurchase) -> Result<ExitCode> {
     let buyer = pay(&visitor, &demo, &order).await?;
     ship(&visitor, &demo, &order, &buyer).await?;
     receive(&order, &buyer).await?;
-    let report = super::audit::of_data_dir(&args.data.dir, false).await?;
+    let report = super::audit::of(&Place { dir: args.data, config: None }, false).await?;
     if !report.is_clean() {
         say(&report.to_text());
         return Err(Error::unavailable("demo.audit", "The order is completed, but the books do not agree."));

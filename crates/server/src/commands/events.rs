@@ -3,7 +3,6 @@
 use std::process::ExitCode;
 
 use merx_kernel::{Error, Result};
-use merx_platform::Store;
 use serde_json::json;
 
 use crate::{
@@ -12,21 +11,13 @@ use crate::{
     run::say,
 };
 
-/// The contexts that keep events.
-const EVENT_SOURCED: &[&str] = &["ordering", "payment", "inventory"];
-/// The most events printed at once.
-const LIMIT_MAX: i64 = 100_000;
-
 /// Prints stored events, one JSON a line. Reads beside a running shop.
 pub async fn run(args: Events) -> Result<ExitCode> {
-    let Some(context) = EVENT_SOURCED.iter().copied().find(|c| *c == args.context) else {
-        return Err(Error::invalid("CONTEXT", format!("must be one of {}", EVENT_SOURCED.join(", "))));
+    let shop = instance::open(&instance::config_of(&args.place)?, Mode::ReadOnly)?;
+    let Some(module) = shop.modules.iter().find(|m| m.name() == args.context) else {
+        return Err(Error::internal(format!("no context `{}` is wired", args.context)));
     };
-    if !(1..=LIMIT_MAX).contains(&args.limit) {
-        return Err(Error::invalid("--limit", format!("must be from 1 to {LIMIT_MAX}")));
-    }
-    let (shop, _) = instance::open_demo(&args.data.dir, Mode::ReadOnly)?;
-    let log = Store::new(context).events;
+    let log = module.store.events;
     let (after, limit) = (args.after, args.limit);
     let events = shop.deps.db.read("server.events", move |q| log.read_after(q, after, limit)).await?;
     for event in events {

@@ -147,11 +147,8 @@ async fn the_buyer_may_still_pay_while_the_cancellation_is_undecided() {
 async fn an_unpaid_order_ends_at_its_deadline() {
     let world = World::new().await;
     let [idle, linked, begun] = [world.buyer().await, world.buyer().await, world.buyer().await];
-    let orders = [
-        idle.order(&[(TEA, 1)]).await,
-        linked.order(&[(TEA, 2)]).await,
-        begun.order(&[(TEA, 3)]).await,
-    ];
+    let orders =
+        [idle.order(&[(TEA, 1)]).await, linked.order(&[(TEA, 2)]).await, begun.order(&[(TEA, 3)]).await];
     linked.at_cashier(&world, &orders[1]).await;
     let (attempt, code) = begun.at_cashier(&world, &orders[2]).await;
     world.sandbox.log_in(&code).await.unwrap();
