@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use aws_lc_rs::digest::{Context, SHA256, digest};
 use merx_kernel::{Clock, Error, Result};
-use merx_sql::{Db, DbOptions, Migration, Query, RecordedEvent, Row, Tx, ValueRef, params};
+use merx_sql::{Db, DbOptions, EventLog, Migration, Query, RecordedEvent, Row, Tx, ValueRef, params};
 
 use crate::store::Store;
 
@@ -140,8 +140,7 @@ async fn snapshot(
         let (events, projections) = (store.events.clone(), projections.to_vec());
         let seen = db
             .read("projection.checksum", move |q| {
-                let outstanding = format!("SELECT COUNT(*) FROM {} WHERE position IS NULL", events.table());
-                if q.query_one(&outstanding, params![], |row| row.get::<i64>(0))? > 0 {
+                if has_outstanding(q, &events)? {
                     return Ok(None);
                 }
                 let of = |q: &mut _, tables: &[&'static str]| {
@@ -160,10 +159,17 @@ async fn snapshot(
             () = clock.sleep(LOOK_EVERY) => {}
         }
     }
-    Err(Error::unavailable(
-        "projection.unsequenced",
-        "Events wait for their positions; try again in a moment.",
-    ))
+    Err(unsequenced())
+}
+
+fn unsequenced() -> Error {
+    Error::unavailable("projection.unsequenced", "Events wait for their positions; try again in a moment.")
+}
+
+/// Whether events are stored that no reader of positions sees yet.
+fn has_outstanding(q: &mut impl Query, events: &EventLog) -> Result<bool> {
+    let outstanding = format!("SELECT COUNT(*) FROM {} WHERE position IS NULL", events.table());
+    Ok(q.query_one(&outstanding, params![], |row| row.get::<i64>(0))? > 0)
 }
 
 /// Applies the events up to position `last` to the projections in `target`.
@@ -189,10 +195,14 @@ async fn replay(db: &Db, store: &Store, target: &Db, projections: &[Projection],
 /// one. Answers how many events made it.
 ///
 /// # Errors
-/// What the database or the projection answers.
+/// `Unavailable` `projection.unsequenced` while events wait for their positions: they are in the live tables and
+/// would be missing in the rebuilt ones. What the database or the projection answers.
 pub async fn rebuild(db: &Db, store: &Store, projection: Projection) -> Result<u64> {
     let log = store.events.clone();
     db.write_low("projection.rebuild", move |tx| {
+        if has_outstanding(tx, &log)? {
+            return Err(unsequenced());
+        }
         for table in projection.tables {
             tx.execute(&format!("DELETE FROM {table}"), params![])?;
         }

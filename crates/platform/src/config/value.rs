@@ -69,6 +69,11 @@ impl de::Error for Problem {
     fn custom<T: fmt::Display>(message: T) -> Self {
         Self { path: Vec::new(), origin: None, detail: message.to_string() }
     }
+
+    /// The path names the key that is not there.
+    fn missing_field(field: &'static str) -> Self {
+        Self { path: vec![field.to_owned()], origin: None, detail: "is missing".to_owned() }
+    }
 }
 
 /// A value and where it came from.

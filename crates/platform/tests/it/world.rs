@@ -333,6 +333,14 @@ impl Life {
         all.into_values().collect()
     }
 
+    /// How many rows a table has.
+    pub async fn count(&self, table: &str) -> i64 {
+        let sql = format!("SELECT COUNT(*) FROM {table}");
+        let count =
+            self.db().read("test.count", move |q| q.query_one(&sql, params![], |row| row.get(0))).await;
+        count.expect("a count")
+    }
+
     /// How many transactions were written under `label` so far.
     pub fn writes(&self, label: &str) -> u64 {
         self.db().stats().labels.get(label).map_or(0, |stats| stats.write_txs)

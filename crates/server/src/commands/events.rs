@@ -17,7 +17,7 @@ pub async fn run(args: Events) -> Result<ExitCode> {
     let Some(module) = shop.modules.iter().find(|m| m.name() == args.context) else {
         return Err(Error::internal(format!("no context `{}` is wired", args.context)));
     };
-    let log = module.store.events;
+    let log = module.store.events.clone();
     let (after, limit) = (args.after, args.limit);
     let events = shop.deps.db.read("server.events", move |q| log.read_after(q, after, limit)).await?;
     for event in events {

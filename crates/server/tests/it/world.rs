@@ -384,11 +384,7 @@ impl Buyer {
         }
         let placed = self.place(&self.quote().await).await.expect(201);
         assert_eq!(placed.body["status"], "awaiting_payment", "{}", placed.text);
-        Order {
-            id: placed.text_at("/id"),
-            payment_id: placed.text_at("/payment_id"),
-            total_minor: placed.body["amounts"]["total"]["minor"].as_i64().unwrap(),
-        }
+        Order::of(&placed)
     }
     /// The order as it stands.
     pub async fn look(&self, order: &Order) -> Value {
@@ -446,6 +442,17 @@ pub struct Order {
     pub id: String,
     pub payment_id: String,
     pub total_minor: i64,
+}
+
+impl Order {
+    /// From the answer to its placing.
+    pub fn of(placed: &Answer) -> Self {
+        Self {
+            id: placed.text_at("/id"),
+            payment_id: placed.text_at("/payment_id"),
+            total_minor: placed.body["amounts"]["total"]["minor"].as_i64().unwrap(),
+        }
+    }
 }
 
 /// A way to pay that was begun.

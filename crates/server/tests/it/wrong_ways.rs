@@ -317,7 +317,7 @@ async fn news_of_the_close_that_the_money_overtook_is_taken_in() {
     assert_given_back_once(&world, &order).await;
     let told = world.line.notified();
     let statuses: Vec<&str> = told.iter().map(|n| status_of(&n.form)).collect();
-    println!("{statuses:?} {told:?}");
+    assert_eq!(statuses, ["TRADE_SUCCESS", "TRADE_CLOSED", "TRADE_CLOSED"], "the last tells of the refund");
     assert!(told.iter().all(|n| n.reply.is_success()), "{told:?}");
     world.finish().await;
 }
