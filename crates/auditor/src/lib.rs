@@ -15,7 +15,7 @@ mod stock;
 use std::{sync::Arc, time::Duration};
 
 use merx_contracts::ids::OrderId;
-use merx_kernel::{Clock, Money, Result, Timestamp};
+use merx_kernel::{Clock, Money, Result, Timestamp, clock::BoxFuture};
 use merx_platform::{Module, Projection, Store};
 use merx_sql::{Db, Migration};
 use serde::Serialize;
@@ -38,6 +38,28 @@ pub struct ProviderEntry {
     pub amount: Money,
     /// When.
     pub at: Timestamp,
+}
+
+/// The provider's own ledger. It is read after the shop's snapshot, so that what moves in between shows as on its way,
+/// never as booked by us alone.
+#[derive(Clone)]
+pub struct ProviderLedger(Arc<dyn Fn() -> BoxFuture<Result<Vec<ProviderEntry>>> + Send + Sync>);
+
+impl ProviderLedger {
+    /// A ledger that is read by `read`.
+    pub fn live(read: impl Fn() -> BoxFuture<Result<Vec<ProviderEntry>>> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(read))
+    }
+}
+
+impl From<Vec<ProviderEntry>> for ProviderLedger {
+    /// The ledger of a provider that has come to rest.
+    fn from(entries: Vec<ProviderEntry>) -> Self {
+        Self::live(move || {
+            let entries = entries.clone();
+            Box::pin(async move { Ok(entries) })
+        })
+    }
 }
 
 /// A context as the auditor needs to know it.
@@ -75,7 +97,7 @@ pub struct Audit {
     /// Every context.
     pub contexts: Vec<Context>,
     /// The provider's own ledger; `None` for a provider without one (exempt by name in the report).
-    pub provider: Option<Vec<ProviderEntry>>,
+    pub provider: Option<ProviderLedger>,
     /// Orders whose placing was answered 2xx, where somebody kept a list.
     pub acknowledged: Vec<OrderId>,
     /// How many messages somebody spoiled on purpose.
@@ -178,29 +200,37 @@ impl Report {
 }
 
 impl Audit {
-    /// Runs every check, all but the replay in one snapshot.
+    /// Runs every check: all but the replay in one snapshot, then the provider's ledger against it.
     ///
     /// # Errors
-    /// What the database answers.
+    /// What the database or the ledger answers.
     pub async fn run(self) -> Result<Report> {
-        let now = self.clock.now();
         let replayed = replay::check(&self).await?;
-        let drained = self.drained;
-        let audit = self.clone();
-        let mut checks = self
+        let now = self.clock.now();
+        let (audit, drained) = (self.clone(), self.drained);
+        let (mut checks, books) = self
             .db
             .read("audit", move |q| {
-                Ok(vec![
-                    money::provider_agrees(q, &audit, now)?,
+                let checks = vec![
+                    money::orders_agree(q, now)?,
                     stock::check(q)?,
                     progress::check(q, &audit, now)?,
-                    identities::check(q, &audit)?,
+                    identities::check(q)?,
                     messages::check(q, &audit, now)?,
                     acknowledged::check(q, &audit)?,
                     money::totals_add_up(q)?,
-                ])
+                ];
+                Ok((checks, money::Books::read(q)?))
             })
             .await?;
+        match &self.provider {
+            None => checks[0].exempt.push("the payment provider keeps no ledger we can read".to_owned()),
+            Some(ledger) => {
+                let entries = (ledger.0)().await?;
+                books.compare(&mut checks[0], &entries, now);
+                identities::provider_once(&mut checks[3], &entries);
+            }
+        }
         checks.insert(2, replayed);
         Ok(Report { at: now, drained, checks })
     }

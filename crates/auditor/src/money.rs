@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use merx_contracts::ids::{OrderId, PaymentId};
-use merx_kernel::{Result, Timestamp};
+use merx_contracts::ids::{AttemptKind, OrderId, PaymentId, RefundKind};
+use merx_kernel::{Id, IdKind, Result, Timestamp};
 use merx_sql::{Query, Reader, params};
 
-use crate::{Audit, Check, IN_FLIGHT_MAX, PROVIDER_LAG_MAX, ProviderEntry};
+use crate::{Check, IN_FLIGHT_MAX, PROVIDER_LAG_MAX, ProviderEntry};
 
 const PAYMENTS: &str = "SELECT p.payment_id, p.order_id, p.captured_minor - p.refunded_minor, p.amount_minor,
  o.paid_minor, o.total_minor, o.updated_at
@@ -27,8 +27,8 @@ const ORDER_TOTALS: &str = "SELECT o.order_id, o.subtotal_minor, o.freight_minor
  FROM ordering_orders o LEFT JOIN ordering_lines l ON l.order_id = o.order_id
  GROUP BY o.order_id, o.subtotal_minor, o.freight_minor, o.total_minor";
 
-/// A1: captures minus refunds = what the order says is paid = the provider's ledger.
-pub(crate) fn provider_agrees(q: &mut Reader<'_>, audit: &Audit, now: Timestamp) -> Result<Check> {
+/// A1, our side: captures minus refunds = what the order says is paid = our postings, which balance.
+pub(crate) fn orders_agree(q: &mut Reader<'_>, now: Timestamp) -> Result<Check> {
     let mut check =
         Check::new("A1", "captures minus refunds = what orders say is paid = the provider's ledger");
     let moved: BTreeMap<PaymentId, Timestamp> =
@@ -72,51 +72,49 @@ pub(crate) fn provider_agrees(q: &mut Reader<'_>, audit: &Audit, now: Timestamp)
     {
         check.violation(format!("the postings of {payment} at version {version} do not balance"));
     }
-    match &audit.provider {
-        None => check.exempt.push("the payment provider keeps no ledger we can read".to_owned()),
-        Some(entries) => compare_ledgers(q, &mut check, entries, now)?,
-    }
     Ok(check)
 }
 
-fn ours<K: merx_kernel::IdKind>(q: &mut Reader<'_>, sql: &str) -> Result<BTreeMap<String, (i64, Timestamp)>> {
+/// Minor units and the latest time, by our number at the provider.
+type Booked = BTreeMap<String, (i64, Timestamp)>;
+
+/// What we booked, to be held against the provider's ledger.
+pub(crate) struct Books {
+    captures: Booked,
+    refunds: Booked,
+}
+
+impl Books {
+    pub(crate) fn read(q: &mut Reader<'_>) -> Result<Self> {
+        let captures = booked::<AttemptKind>(q, CAPTURES)?;
+        Ok(Self { captures, refunds: booked::<RefundKind>(q, REFUNDS)? })
+    }
+
+    /// A1, the other side. `entries` were read after our books.
+    pub(crate) fn compare(&self, check: &mut Check, entries: &[ProviderEntry], now: Timestamp) {
+        let (mut captured, mut refunded) = (Booked::new(), Booked::new());
+        for entry in entries {
+            check.examined += 1;
+            let (side, number) = match &entry.refund_number {
+                None => (&mut captured, &entry.attempt_number),
+                Some(number) => (&mut refunded, number),
+            };
+            let slot = side.entry(number.clone()).or_insert((0, entry.at));
+            *slot = (slot.0 + entry.amount.minor, slot.1.max(entry.at));
+        }
+        compare(check, "capture", &self.captures, &captured, now);
+        compare(check, "refund", &self.refunds, &refunded, now);
+    }
+}
+
+fn booked<K: IdKind>(q: &mut Reader<'_>, sql: &str) -> Result<Booked> {
     let rows = q.query(sql, params![], |row| {
-        Ok((row.get::<merx_kernel::Id<K>>(0)?.bare(), (row.get::<i64>(1)?.abs(), row.get::<Timestamp>(2)?)))
+        Ok((row.get::<Id<K>>(0)?.bare(), (row.get::<i64>(1)?.abs(), row.get::<Timestamp>(2)?)))
     })?;
     Ok(rows.into_iter().collect())
 }
 
-fn compare_ledgers(
-    q: &mut Reader<'_>,
-    check: &mut Check,
-    entries: &[ProviderEntry],
-    now: Timestamp,
-) -> Result<()> {
-    let mut captured: BTreeMap<String, (i64, Timestamp)> = BTreeMap::new();
-    let mut refunded: BTreeMap<String, (i64, Timestamp)> = BTreeMap::new();
-    for entry in entries {
-        check.examined += 1;
-        let (side, key) = match &entry.refund_number {
-            None => (&mut captured, &entry.attempt_number),
-            Some(number) => (&mut refunded, number),
-        };
-        let slot = side.entry(key.clone()).or_insert((0, entry.at));
-        *slot = (slot.0 + entry.amount.minor, slot.1.max(entry.at));
-    }
-    let captures = ours::<merx_contracts::ids::AttemptKind>(q, CAPTURES)?;
-    let refunds = ours::<merx_contracts::ids::RefundKind>(q, REFUNDS)?;
-    compare(check, "capture", &captures, &captured, now);
-    compare(check, "refund", &refunds, &refunded, now);
-    Ok(())
-}
-
-fn compare(
-    check: &mut Check,
-    kind: &str,
-    ours: &BTreeMap<String, (i64, Timestamp)>,
-    theirs: &BTreeMap<String, (i64, Timestamp)>,
-    now: Timestamp,
-) {
+fn compare(check: &mut Check, kind: &str, ours: &Booked, theirs: &Booked, now: Timestamp) {
     for (number, (amount, _)) in ours {
         match theirs.get(number) {
             None => check.violation(format!("we booked the {kind} {number}, the provider did not")),

@@ -1,113 +1,134 @@
 //! A4: nothing hangs.
 
-use merx_contracts::ids::{OrderId, PaymentId, ReservationId, SagaId};
+use std::{collections::BTreeSet, time::Duration};
+
+use merx_contracts::ids::{OrderId, SagaId};
 use merx_kernel::{Result, Timestamp};
-use merx_sql::{Query, Reader, params};
+use merx_sql::{Query, Reader, Row, params};
 
 use crate::{Audit, Check, IN_FLIGHT_MAX, PROVIDER_LAG_MAX};
 
-const OPEN_ORDERS: &str = "SELECT order_id, order_axis, payment_deadline, updated_at FROM ordering_orders
- WHERE order_axis IN ('placed', 'awaiting_payment')";
-const OPEN_PAYMENTS: &str =
-    "SELECT payment_id, deadline FROM payment_payments WHERE status IN ('open', 'closing')";
-const OPEN_REFUNDS: &str = "SELECT payment_id, requested_at FROM payment_refunds WHERE status = 'requested'";
-/// Units still set aside for an order that has ended, or for none.
-const HELD: &str = "SELECT r.reservation, r.changed_at, o.order_axis, o.updated_at
- FROM inventory_reservations r LEFT JOIN ordering_orders o ON o.order_id = r.reservation
- WHERE r.status = 'reserved' AND (o.order_id IS NULL OR o.order_axis NOT IN ('placed', 'awaiting_payment'))";
+/// Something that is to come to an end: which order (payment and reservation have its bits), what, since when.
+struct Open {
+    order: OrderId,
+    what: String,
+    since: Timestamp,
+}
+
+/// Texts that answer (id, detail, since), what is said of a row, and how long it may take.
+const WATCHED: &[(&str, &str, Duration)] = &[
+    (
+        "SELECT order_id, order_axis, updated_at FROM ordering_orders WHERE order_axis = 'placed'",
+        "the order is no more than",
+        IN_FLIGHT_MAX,
+    ),
+    (
+        "SELECT order_id, order_axis, payment_deadline FROM ordering_orders WHERE order_axis = 'awaiting_payment'",
+        "past its deadline the order is still",
+        PROVIDER_LAG_MAX,
+    ),
+    (
+        "SELECT order_id, payment_axis, updated_at FROM ordering_orders
+         WHERE payment_axis IN ('late', 'overpaid', 'quarantined')",
+        "money has come that has to go back or be looked at:",
+        PROVIDER_LAG_MAX,
+    ),
+    (
+        "SELECT payment_id, status, deadline FROM payment_payments WHERE status IN ('open', 'closing')",
+        "past its deadline the payment is still",
+        PROVIDER_LAG_MAX,
+    ),
+    (
+        "SELECT payment_id, status, requested_at FROM payment_refunds WHERE status <> 'succeeded'",
+        "a refund is",
+        PROVIDER_LAG_MAX,
+    ),
+    (
+        "SELECT r.reservation, COALESCE(o.order_axis, 'unknown'),
+         CASE WHEN o.updated_at > r.changed_at THEN o.updated_at ELSE r.changed_at END
+         FROM inventory_reservations r LEFT JOIN ordering_orders o ON o.order_id = r.reservation
+         WHERE r.status = 'reserved'
+         AND (o.order_id IS NULL OR o.order_axis NOT IN ('placed', 'awaiting_payment'))",
+        "stock is set aside for an order that is",
+        IN_FLIGHT_MAX,
+    ),
+];
+
+/// Orders of which somebody was told: an alert about their payment or its amount, an alarm about their reservation.
+const TOLD: &[&str] = &[
+    "SELECT payment_id FROM payment_alerts WHERE payment_id IS NOT NULL",
+    "SELECT reservation FROM inventory_orphans",
+    "SELECT order_id FROM ordering_orders WHERE payment_axis = 'quarantined'",
+];
 
 /// A4: no saga, order, payment, reservation, refund or timer is unfinished after its limit without a parked alert.
 pub(crate) fn check(q: &mut Reader<'_>, audit: &Audit, now: Timestamp) -> Result<Check> {
     let mut check =
         Check::new("A4", "no saga, order, payment, reservation or timer is unfinished after its limit");
+    let mut told = BTreeSet::new();
+    for sql in TOLD {
+        told.extend(q.query(sql, params![], |row| row.get::<OrderId>(0))?);
+    }
     for context in &audit.contexts {
-        sagas(q, &mut check, context.store.context(), now)?;
+        sagas(q, &mut check, context.store.context(), &mut told, now)?;
         timers(q, &mut check, context.store.context(), now)?;
     }
-    for (order, axis, deadline, updated) in q.query(OPEN_ORDERS, params![], |row| {
-        Ok((
-            row.get::<OrderId>(0)?,
-            row.get::<String>(1)?,
-            row.get::<Timestamp>(2)?,
-            row.get::<Timestamp>(3)?,
-        ))
-    })? {
-        check.examined += 1;
-        if axis == "placed" {
-            check.unfinished(format!("{order} is placed and no more"), updated, IN_FLIGHT_MAX, now);
-        } else if deadline < now {
-            check.unfinished(
-                format!("{order} awaits payment past its deadline"),
-                deadline,
-                PROVIDER_LAG_MAX,
-                now,
-            );
+    for (sql, says, limit) in WATCHED {
+        for open in q.query(sql, params![], |row| open(row, says))? {
+            check.examined += 1;
+            if open.since > now {
+                continue;
+            }
+            // Parked with an alert: a person's turn, however long; only a drained test must have none.
+            let since = if told.contains(&open.order) { now } else { open.since };
+            check.unfinished(open.what, since, *limit, now);
         }
-    }
-    for (payment, deadline) in
-        q.query(OPEN_PAYMENTS, params![], |row| Ok((row.get::<PaymentId>(0)?, row.get::<Timestamp>(1)?)))?
-    {
-        check.examined += 1;
-        if deadline < now {
-            check.unfinished(format!("{payment} is open past its deadline"), deadline, PROVIDER_LAG_MAX, now);
-        }
-    }
-    for (payment, since) in
-        q.query(OPEN_REFUNDS, params![], |row| Ok((row.get::<PaymentId>(0)?, row.get::<Timestamp>(1)?)))?
-    {
-        check.examined += 1;
-        check.unfinished(
-            format!("a refund of {payment} is requested and not settled"),
-            since,
-            PROVIDER_LAG_MAX,
-            now,
-        );
-    }
-    for (reservation, changed, axis, updated) in q.query(HELD, params![], |row| {
-        Ok((
-            row.get::<ReservationId>(0)?,
-            row.get::<Timestamp>(1)?,
-            row.get::<Option<String>>(2)?,
-            row.get::<Option<Timestamp>>(3)?,
-        ))
-    })? {
-        check.examined += 1;
-        let order = axis.unwrap_or_else(|| "unknown".to_owned());
-        let since = updated.map_or(changed, |u| u.max(changed));
-        check.unfinished(
-            format!("{reservation} holds stock, its order is {order}"),
-            since,
-            IN_FLIGHT_MAX,
-            now,
-        );
     }
     Ok(check)
 }
 
-fn sagas(q: &mut Reader<'_>, check: &mut Check, context: &str, now: Timestamp) -> Result<()> {
+fn open(row: &Row, says: &str) -> Result<Open> {
+    let order: OrderId = row.get(0)?;
+    let what = format!("{order}: {says} {}", row.get::<String>(1)?);
+    Ok(Open { order, what, since: row.get(2)? })
+}
+
+/// Looks at one context's sagas; the orders of stuck ones are added to those somebody was told of.
+fn sagas(
+    q: &mut Reader<'_>,
+    check: &mut Check,
+    context: &str,
+    told: &mut BTreeSet<OrderId>,
+    now: Timestamp,
+) -> Result<()> {
     let sql = format!(
-        "SELECT id, name, status, next_attempt_at, updated_at FROM {context}_sagas
+        "SELECT id, name, status, next_attempt_at, updated_at, data FROM {context}_sagas
  WHERE status NOT IN ('done', 'abandoned')"
     );
-    for (id, name, status, next, updated) in q.query(&sql, params![], |row| {
+    for (id, name, status, next, updated, data) in q.query(&sql, params![], |row| {
         Ok((
             row.get::<SagaId>(0)?,
             row.get::<String>(1)?,
             row.get::<String>(2)?,
             row.get::<Option<Timestamp>>(3)?,
             row.get::<Timestamp>(4)?,
+            row.get::<String>(5)?,
         ))
     })? {
         check.examined += 1;
+        let mut since = next.map_or(updated, |n| n.max(updated));
         if status == "stuck" {
-            // Parked with an alert: a person's turn, not a violation; a drained test must have none.
-            check.unfinished(format!("{name} {id} is stuck"), now, IN_FLIGHT_MAX, now);
-            continue;
+            told.extend(order_of(&data));
+            since = now;
         }
-        let since = next.map_or(updated, |n| n.max(updated));
         check.unfinished(format!("{name} {id} is {status}"), since, IN_FLIGHT_MAX, now);
     }
     Ok(())
+}
+
+fn order_of(data: &str) -> Option<OrderId> {
+    let data: serde_json::Value = serde_json::from_str(data).ok()?;
+    data.get("order_id")?.as_str()?.parse().ok()
 }
 
 fn timers(q: &mut Reader<'_>, check: &mut Check, context: &str, now: Timestamp) -> Result<()> {

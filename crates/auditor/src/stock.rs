@@ -1,5 +1,7 @@
 //! A2: stock.
 
+use std::collections::BTreeMap;
+
 use merx_contracts::ids::WarehouseId;
 use merx_kernel::Result;
 use merx_sql::{Query, Reader, Row, params};
@@ -39,6 +41,8 @@ pub(crate) fn check(q: &mut Reader<'_>) -> Result<Check> {
         Check::new("A2", "received + adjusted = available + reserved + sold, none below 0, all explained");
     let levels = q.query(LEVELS, params![], level)?;
     let explained = q.query(FROM_MOVEMENTS, params![], level)?;
+    let mut explained: BTreeMap<(String, WarehouseId), [i64; 5]> =
+        explained.into_iter().map(|l| ((l.sku, l.warehouse), l.figures)).collect();
     for Level { sku, warehouse, figures } in &levels {
         check.examined += 1;
         let [received, adjusted, available, reserved, sold] = *figures;
@@ -51,15 +55,13 @@ pub(crate) fn check(q: &mut Reader<'_>) -> Result<Check> {
         if [received, available, reserved, sold].iter().any(|f| *f < 0) {
             check.violation(format!("{sku} in {warehouse}: a figure is below 0: {figures:?}"));
         }
-        let movements = explained.iter().find(|m| m.sku == *sku && m.warehouse == *warehouse);
-        if movements.map_or([0; 5], |m| m.figures) != *figures {
+        let moved = explained.remove(&(sku.clone(), *warehouse)).unwrap_or_default();
+        if moved != *figures {
             check.violation(format!("{sku} in {warehouse}: the movements do not explain {figures:?}"));
         }
     }
-    for moved in &explained {
-        if !levels.iter().any(|l| l.sku == moved.sku && l.warehouse == moved.warehouse) {
-            check.violation(format!("{} in {}: movements without a stock row", moved.sku, moved.warehouse));
-        }
+    for (sku, warehouse) in explained.keys() {
+        check.violation(format!("{sku} in {warehouse}: movements without a stock row"));
     }
     Ok(check)
 }

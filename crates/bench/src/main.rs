@@ -82,7 +82,7 @@ impl Shop {
     fn start(merx: &Path, dir: &Path) -> Result<Self> {
         let (api, sandbox) = (free_port()?, free_port()?);
         let mut child = Command::new(merx)
-            .args(["up", "--requests-per-minute", "100000000", "--data"])
+            .args(["up", "--requests-per-minute", "60000000", "--data"])
             .arg(dir)
             .args([
                 "--listen",
@@ -94,10 +94,10 @@ impl Shop {
             .spawn()
             .map_err(io("the binary cannot be started"))?;
         let out = child.stdout.take().ok_or_else(|| Error::internal("no standard output"))?;
-        for line in BufReader::new(out).lines() {
-            if line.map_err(io("no greeting"))?.contains("Merx is open") {
-                break;
-            }
+        let mut lines = BufReader::new(out).lines();
+        let greeted = lines.any(|line| line.is_ok_and(|line| line.contains("Merx is open")));
+        if !greeted {
+            return Err(Error::internal("the shop ended before it was open; it says why above"));
         }
         Ok(Self { child, dir: dir.to_owned(), url: format!("http://127.0.0.1:{api}") })
     }

@@ -5,3 +5,7 @@ CREATE TABLE cart_lines (
   added_at BIGINT NOT NULL,
   PRIMARY KEY (cart, sku)
 );
+CREATE TABLE cart_carts (
+  cart BINARY(16) NOT NULL PRIMARY KEY,
+  line_count BIGINT NOT NULL
+);

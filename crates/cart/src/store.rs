@@ -11,6 +11,19 @@ const REMOVE: &str = "DELETE FROM cart_lines WHERE cart = ? AND sku = ?";
 const REMOVE_ALL: &str = "DELETE FROM cart_lines WHERE cart = ?";
 const TAKE: &str =
     "UPDATE cart_lines SET quantity = quantity - ? WHERE cart = ? AND sku = ? AND quantity > ?";
+const FIRST_LINE: &str = "INSERT INTO cart_carts (cart, line_count) VALUES (?, 1)";
+const ONE_MORE: &str = "UPDATE cart_carts SET line_count = line_count + 1 WHERE cart = ? AND line_count < ?";
+const ONE_LESS: &str = "UPDATE cart_carts SET line_count = line_count - 1 WHERE cart = ?";
+const NONE_LEFT: &str = "UPDATE cart_carts SET line_count = 0 WHERE cart = ?";
+
+/// What became of setting a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LineSet {
+    /// The line has the quantity.
+    Done,
+    /// The cart has as many lines as it may have.
+    Full,
+}
 
 /// The lines of a cart in the order they were first added.
 pub fn lines(q: &mut impl Query, cart: CartId) -> Result<Vec<(Sku, Quantity)>> {
@@ -21,25 +34,43 @@ pub fn lines(q: &mut impl Query, cart: CartId) -> Result<Vec<(Sku, Quantity)>> {
     })
 }
 
-/// Sets the quantity of a line that may or may not exist.
-pub fn set(tx: &mut Tx<'_>, cart: CartId, sku: &Sku, quantity: Quantity, at: Timestamp) -> Result<()> {
+/// Sets the quantity of a line that may or may not exist; a cart has at most `lines_max`. The count is a guard row:
+/// two requests for the last place touch the same row, and one of them finds it full.
+pub fn set(
+    tx: &mut Tx<'_>,
+    cart: CartId,
+    sku: &Sku,
+    quantity: Quantity,
+    lines_max: i64,
+    at: Timestamp,
+) -> Result<LineSet> {
     if tx.guarded(SET, params![quantity.get(), cart, sku.as_str()])? {
-        return Ok(());
+        return Ok(LineSet::Done);
+    }
+    if !tx.guarded(ONE_MORE, params![cart, lines_max])? && !tx.insert_new(FIRST_LINE, params![cart])?.is_new()
+    {
+        return Ok(LineSet::Full);
     }
     match tx.insert_new(INSERT, params![cart, sku.as_str(), quantity.get(), at])? {
-        Inserted::New => Ok(()),
-        // Another request of the same buyer inserted it meanwhile: the later one wins.
-        Inserted::Exists => tx.guarded(SET, params![quantity.get(), cart, sku.as_str()]).map(|_| ()),
+        Inserted::New => Ok(LineSet::Done),
+        // Another request of the same buyer put the same line in meanwhile: run again, and find it.
+        Inserted::Exists => Err(merx_sql::contention("the line was put in by another request")),
     }
 }
 
 /// Removes a line; true when there was one.
 pub fn remove(tx: &mut Tx<'_>, cart: CartId, sku: &Sku) -> Result<bool> {
-    tx.guarded(REMOVE, params![cart, sku.as_str()])
+    if !tx.guarded(REMOVE, params![cart, sku.as_str()])? {
+        return Ok(false);
+    }
+    tx.execute(ONE_LESS, params![cart])?;
+    Ok(true)
 }
 
 /// Removes all lines.
 pub fn clear(tx: &mut Tx<'_>, cart: CartId) -> Result<()> {
+    // The guard row first: whoever adds a line meanwhile waits for it.
+    tx.execute(NONE_LEFT, params![cart])?;
     tx.execute(REMOVE_ALL, params![cart]).map(|_| ())
 }
 

@@ -166,6 +166,12 @@ pub fn refunds(q: &mut impl Query, payment_id: PaymentId) -> Result<Vec<RefundRo
     )
 }
 
+/// The payment a refund is of.
+pub fn payment_of_refund(q: &mut impl Query, refund_id: RefundId) -> Result<Option<PaymentId>> {
+    let sql = "SELECT payment_id FROM payment_refunds WHERE refund_id = ?";
+    q.query_opt(sql, params![refund_id], |row| row.get(0))
+}
+
 /// The attempt a notification names, and whether this notification was taken in before.
 pub fn known_attempt(q: &mut impl Query, row: &NotificationRow) -> Result<Option<KnownAttempt>> {
     q.query_opt(
@@ -332,6 +338,15 @@ pub mod project {
         tx.execute(
             "UPDATE payment_refunds SET status = ?, settled_at = ? WHERE refund_id = ?",
             params![status, at, refund_id],
+        )?;
+        Ok(())
+    }
+
+    /// A refund that had ended is under way again.
+    pub fn refund_retried(tx: &mut Tx<'_>, refund_id: RefundId) -> Result<()> {
+        tx.execute(
+            "UPDATE payment_refunds SET status = 'requested', settled_at = NULL WHERE refund_id = ?",
+            params![refund_id],
         )?;
         Ok(())
     }

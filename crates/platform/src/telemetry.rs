@@ -1,6 +1,9 @@
 //! Logs and metrics: how the process tells what it does.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    io::IsTerminal as _,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use merx_kernel::{Error, Result};
 use prometheus_client::{
@@ -47,7 +50,9 @@ pub fn init(options: &LogOptions) -> Result<()> {
     let directives = std::env::var("RUST_LOG").ok().filter(|d| !d.is_empty());
     let filter = EnvFilter::try_new(directives.as_deref().unwrap_or(&options.level))
         .map_err(|e| Error::invalid("log.level", format!("is not a log level such as `info`: {e}")))?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let colours = std::io::stderr().is_terminal();
+    let builder =
+        tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours).with_writer(std::io::stderr);
     let installed = match options.format {
         LogFormat::Text => builder.try_init(),
         LogFormat::Json => builder.json().flatten_event(true).with_current_span(true).try_init(),

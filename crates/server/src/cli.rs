@@ -38,6 +38,8 @@ pub enum Command {
     DeadLetters(DeadLetters),
     /// Print the stored events of one context, oldest first, one JSON a line.
     Events(Events),
+    /// Build the read models of one context again from its events, with the shop stopped.
+    Rebuild(Rebuild),
     /// Look at configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -201,11 +203,22 @@ pub struct Events {
     #[arg(value_parser = ["ordering", "payment", "inventory"])]
     pub context: String,
     /// Only those after this position.
-    #[arg(long, value_name = "POSITION", default_value_t = 0, value_parser = value_parser!(i64).range(0..))]
+    #[arg(long, value_name = "POSITION", default_value_t = 0, allow_negative_numbers = true, value_parser = value_parser!(i64).range(0..))]
     pub after: i64,
     /// At most so many (1 to 100000).
     #[arg(long, value_name = "N", default_value_t = 1000, value_parser = value_parser!(i64).range(1..=100_000))]
     pub limit: i64,
+    /// Which shop.
+    #[command(flatten)]
+    pub place: Place,
+}
+
+/// `merx rebuild`.
+#[derive(Clone, Debug, Args)]
+pub struct Rebuild {
+    /// Whose read models.
+    #[arg(value_parser = ["ordering", "payment", "inventory"])]
+    pub context: String,
     /// Which shop.
     #[command(flatten)]
     pub place: Place,

@@ -1,9 +1,15 @@
 //! A small client of the public API, as any program that buys would write it: the demo walk, the tests and the
 //! measurements use it.
 
+use std::time::Duration;
+
 use merx_kernel::{Error, ErrorKind, IdGen, IdKind, Result};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
+
+/// How long a connection may take, and how long an answer: longer than any handler of a shop is given.
+const CONNECT_MAX: Duration = Duration::from_secs(5);
+const ANSWER_MAX: Duration = Duration::from_secs(60);
 
 enum KeyKind {}
 impl IdKind for KeyKind {
@@ -63,6 +69,8 @@ impl ApiClient {
     pub fn new(base: &str, ids: IdGen) -> Result<Self> {
         let http = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
+            .connect_timeout(CONNECT_MAX)
+            .timeout(ANSWER_MAX)
             .build()
             .map_err(|e| Error::internal("the HTTP client cannot be built").with_source(e))?;
         Ok(Self { http, base: base.trim_end_matches('/').to_owned(), ids, token: None })
@@ -72,6 +80,11 @@ impl ApiClient {
     #[must_use]
     pub fn with_token(&self, token: String) -> Self {
         Self { token: Some(token), ..self.clone() }
+    }
+
+    /// A key no request had yet, for [`Self::post_as`].
+    pub fn new_key(&self) -> String {
+        self.ids.next::<KeyKind>().to_string()
     }
 
     /// Logs in; answers the visitor with the session's token.
@@ -102,8 +115,7 @@ impl ApiClient {
     /// # Errors
     /// As [`Self::get`].
     pub async fn post(&self, path: &str, body: &Value) -> Result<Reply> {
-        let key = self.ids.next::<KeyKind>().to_string();
-        self.send(Method::POST, path, Some(body), Some(&key)).await
+        self.post_as(&self.new_key(), path, body).await
     }
     /// POST under a given idempotency key.
     ///
@@ -113,17 +125,33 @@ impl ApiClient {
         self.send(Method::POST, path, Some(body), Some(key)).await
     }
 
-    /// Fetches or posts to a whole URL, as a browser would: for the provider's cashier.
+    /// Pays at the cashier of the sandbox, as a browser would: opens the page and presses its button.
     ///
     /// # Errors
-    /// As [`Self::get`].
-    pub async fn browse(&self, method: Method, url: &str) -> Result<(StatusCode, String)> {
+    /// `client.cashier` when the cashier does not take the money; as [`Self::get`].
+    pub async fn pay(&self, pay_url: &str) -> Result<()> {
+        let refused = |status: StatusCode| {
+            let text = format!("The cashier did not take the payment ({status}).");
+            Error::rejected("client.cashier", text)
+        };
+        let (status, page) = self.browse(Method::GET, pay_url).await?;
+        let mut forms = page.split("action=\"").skip(1).filter_map(|rest| rest.split('"').next());
+        let action = forms.find(|action| action.ends_with("/payment")).ok_or_else(|| refused(status))?;
+        let (status, _) = self.browse(Method::POST, action).await?;
+        if status.is_success() || status.is_redirection() { Ok(()) } else { Err(refused(status)) }
+    }
+
+    async fn browse(&self, method: Method, url: &str) -> Result<(StatusCode, String)> {
         let response = self.http.request(method, url).send().await.map_err(|e| unreachable(url, e))?;
         let status = response.status();
         Ok((status, response.text().await.map_err(|e| unreachable(url, e))?))
     }
 
-    async fn send(
+    /// Any request.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub async fn send(
         &self,
         method: Method,
         path: &str,

@@ -5,6 +5,7 @@ mod audit;
 mod demo_purchase;
 mod events;
 mod operate;
+mod rebuild;
 
 use std::process::ExitCode;
 
@@ -47,6 +48,7 @@ pub async fn run(cli: Cli) -> Result<ExitCode> {
             }
         },
         Some(Command::Events(args)) => events::run(args).await,
+        Some(Command::Rebuild(args)) => rebuild::run(args).await,
         Some(Command::Config(ConfigCommand::Check(args))) => {
             configured(&args)?;
             run::say(&format!("{}: valid\n", args.config.display()));

@@ -1,6 +1,7 @@
 //! The binary `merx`: command line, configuration, wiring. Straight-line code; rules live in the contexts.
 
 pub mod admin;
+pub mod asks;
 pub mod cli;
 pub mod client;
 pub mod commands;

@@ -16,7 +16,10 @@ use merx_platform::{
 use merx_sql::SequencedTable;
 use tonic::service::Routes;
 
-use crate::admin::{self, Admin};
+use crate::{
+    admin::{self, Admin},
+    asks::{Asks, Counted},
+};
 
 /// Every context, in the order of who asks whom.
 pub const CONTEXTS: &[&str] =
@@ -40,7 +43,7 @@ pub enum Topology {
 }
 
 impl Topology {
-    fn peer(self, service: Routes) -> Peer {
+    fn peer(self, service: Counted<Routes>) -> Peer {
         match self {
             Self::Local => Peer::local(service),
             Self::Loopback => Peer::loopback(service),
@@ -106,9 +109,11 @@ impl Shop {
         let Settings { limits, ordering, payment, accounts, signing_key, outbound, topology } = settings;
         let mut modules = Vec::new();
         let mut routes = Vec::new();
+        let asks = Asks::register(&deps.metrics);
         let mut join = |deps: &mut Deps, context: ContextModule| {
             if let Some(rpc) = &context.module.rpc {
-                deps.peers.insert(context.module.name(), topology.peer(rpc.clone()));
+                let name = context.module.name();
+                deps.peers.insert(name, topology.peer(asks.counted(name, rpc.clone())));
             }
             routes.extend(context.routes);
             modules.push(context.module);
@@ -192,13 +197,14 @@ impl Shop {
         Ok(self.admin(Arc::new(EmbeddedBus::new(&self.deps, &stores, subscriptions)?)))
     }
 
-    /// What the auditor needs; `provider` is the payment provider's own ledger.
+    /// What the auditor needs; `provider` is the ledger of a payment provider that has come to rest. For a running one
+    /// set [`Audit::provider`] to a live ledger.
     pub fn audit(&self, provider: Option<Vec<ProviderEntry>>, drained: bool) -> Audit {
         Audit {
             db: self.deps.db.clone(),
             clock: self.deps.clock.clone(),
             contexts: self.modules.iter().map(Context::of).collect(),
-            provider,
+            provider: provider.map(Into::into),
             acknowledged: Vec::new(),
             poison_sent: 0,
             drained,

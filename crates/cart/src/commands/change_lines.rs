@@ -8,10 +8,13 @@ use merx_contracts::{
 use merx_kernel::{Error, Quantity, Result};
 use merx_platform::rpc;
 
-use crate::{State, store};
+use crate::{
+    State,
+    store::{self, LineSet},
+};
 
 /// The most lines of a cart.
-pub const LINES_MAX: usize = 100;
+pub const LINES_MAX: i64 = 100;
 
 /// Puts `quantity` units of `sku` into the cart, in place of what was there.
 ///
@@ -27,12 +30,11 @@ pub async fn set_line(state: &State, cart: CartId, sku: Sku, quantity: Quantity)
         ));
     }
     let at = state.clock.now();
-    let write = move |tx: &mut merx_sql::Tx<'_>| {
-        let lines = store::lines(tx, cart)?;
-        if lines.len() >= LINES_MAX && !lines.iter().any(|(s, _)| *s == sku) {
-            return Err(Error::rejected("cart.line_limit", format!("A cart has at most {LINES_MAX} lines.")));
+    let write = move |tx: &mut merx_sql::Tx<'_>| match store::set(tx, cart, &sku, quantity, LINES_MAX, at)? {
+        LineSet::Done => Ok(()),
+        LineSet::Full => {
+            Err(Error::rejected("cart.line_limit", format!("A cart has at most {LINES_MAX} lines.")))
         }
-        store::set(tx, cart, &sku, quantity, at)
     };
     state.db.write("cart.set_line", write).await
 }

@@ -22,8 +22,10 @@ const RETRY_MIN: Duration = Duration::from_secs(3);
 const RETRY_MAX: Duration = Duration::from_secs(600);
 /// A refund that is not through by then raises an alert; it is still tried.
 const STUCK_AFTER: Duration = Duration::from_secs(45);
-/// A refund is tried no longer than this. Asking for it again takes it up again.
-const TRIED_FOR: Duration = Duration::from_secs(3 * 24 * 3600);
+/// A refund that is not through by then is tried once a day only, until it is: the alert stands, and money that is
+/// owed is never given up.
+const TRIED_OFTEN_FOR: Duration = Duration::from_secs(3 * 24 * 3600);
+const RETRY_DAILY: Duration = Duration::from_secs(24 * 3600);
 
 /// What is asked when money shall go back.
 #[derive(Clone, Debug)]
@@ -40,7 +42,7 @@ pub struct RefundTerms {
 
 impl Payments {
     /// Records that money shall go back and sets the timer that drives it; answers how far it has come. Asking again
-    /// answers the same refund, and takes up one whose tries had run out.
+    /// answers the same refund.
     ///
     /// # Errors
     /// `payment.refund_above_captured`, `payment.refund_id_reused`, `payment.not_found`.
@@ -54,13 +56,10 @@ impl Payments {
                 let events = decide(&loaded.state, command)?;
                 let is_new = !events.is_empty();
                 let payment = record(&store, tx, payment_id, loaded, &events, now)?;
-                let state = payment.refunds.get(&refund_id).ok_or(Rejection::RefundUnknown)?.state.clone();
-                let timer = refunds_timer(payment_id);
-                let unattended = state == RefundState::Requested && store.timers.find(tx, timer)?.is_none();
-                if is_new || unattended {
-                    store.timers.schedule(tx, timer, now)?;
+                if is_new {
+                    store.timers.schedule(tx, refunds_timer(payment_id), now)?;
                 }
-                Ok(state)
+                Ok(payment.refunds.get(&refund_id).ok_or(Rejection::RefundUnknown)?.state.clone())
             })
             .await
     }
@@ -87,9 +86,7 @@ impl Payments {
                 return Ok(None);
             }
             Ok(RefundAnswer::Failed { code }) => {
-                self.settle_refund(payment_id, refund_id, RefundState::Failed { code: code.clone() }).await?;
-                let detail = serde_json::json!({ "refund_id": refund_id, "code": code });
-                self.raise("payment_refund_failed", Some(payment_id), detail).await?;
+                self.settle_refund(payment_id, refund_id, RefundState::Failed { code }).await?;
                 return Ok(None);
             }
             Ok(RefundAnswer::Pending(why)) => why,
@@ -97,13 +94,16 @@ impl Payments {
         };
         let age = self.now().since(refund.requested_at);
         tracing::warn!(payment = %payment_id, refund = %refund_id, error = why, "a refund is not through yet");
-        let wait = by_age(age, RETRY_MIN, RETRY_MAX);
+        let wait = if age < TRIED_OFTEN_FOR { by_age(age, RETRY_MIN, RETRY_MAX) } else { RETRY_DAILY };
         if age + wait >= STUCK_AFTER {
-            let detail = serde_json::json!({ "refund_id": refund_id });
+            let detail =
+                serde_json::json!({ "refund_id": refund_id, "requested_at": refund.requested_at });
             self.raise("payment_refund_stuck", Some(payment_id), detail).await?;
         }
-        Ok((age < TRIED_FOR).then_some(wait))
+        Ok(Some(wait))
     }
+
+    /// Records how a refund ended, with what that means to others: a success is told, a failure is an alert.
 
     async fn settle_refund(
         &self,
@@ -113,7 +113,9 @@ impl Payments {
     ) -> Result<()> {
         let (store, now) = (self.store(), self.now());
         let (message, traceparent) = (self.ids().next::<MessageKind>(), trace::current_traceparent());
-        self.db()
+        let this = self.clone();
+        let alerted = self
+            .db()
             .write("payment.settle_refund", move |tx| {
                 let loaded = load_payment(&store, tx, payment_id)?;
                 let command = Command::SettleRefund { refund_id, state: ended.clone() };

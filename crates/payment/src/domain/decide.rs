@@ -65,6 +65,13 @@ pub enum Command {
         /// `Succeeded` or `Failed`.
         state: RefundState,
     },
+    /// Try a refund again that failed for good.
+    RetryRefund {
+        /// Which.
+        refund_id: RefundId,
+        /// Now.
+        at: Timestamp,
+    },
 }
 
 type Decision = Result<Vec<PaymentEvent>, Rejection>;
@@ -91,6 +98,7 @@ pub fn decide(payment: &Payment, command: Command) -> Decision {
             request_refund(payment, refund_id, attempt_id, amount, refund)
         }
         Command::SettleRefund { refund_id, state } => settle_refund(payment, refund_id, state),
+        Command::RetryRefund { refund_id, at } => retry_refund(payment, refund_id, at),
     }
 }
 
@@ -198,12 +206,31 @@ fn request_refund(
     if payment.terms.is_none() {
         return Err(Rejection::PaymentUnknown);
     }
+    within_capture(payment, attempt_id, amount)?;
+    Ok(vec![refund])
+}
+
+/// Whether so much of an attempt's money is neither back nor on its way.
+fn within_capture(payment: &Payment, attempt_id: AttemptId, amount: Money) -> Result<(), Rejection> {
     let captured = payment.capture_of(attempt_id).ok_or(Rejection::RefundAboveCaptured)?.amount;
     let left = captured.minor - payment.refunding_minor(attempt_id);
     if amount.currency != captured.currency || amount.minor < 1 || amount.minor > left {
         return Err(Rejection::RefundAboveCaptured);
     }
-    Ok(vec![refund])
+    Ok(())
+}
+
+fn retry_refund(payment: &Payment, refund_id: RefundId, at: Timestamp) -> Decision {
+    let refund = payment.refunds.get(&refund_id).ok_or(Rejection::RefundUnknown)?;
+    match refund.state {
+        RefundState::Requested => Ok(Vec::new()),
+        RefundState::Succeeded => Err(Rejection::RefundSettled),
+        RefundState::Failed { .. } => {
+            // Since it failed its money may have been promised to another refund.
+            within_capture(payment, refund.attempt_id, refund.amount)?;
+            Ok(vec![PaymentEvent::RefundRetried { refund_id, requested_at: at }])
+        }
+    }
 }
 
 fn settle_refund(payment: &Payment, refund_id: RefundId, state: RefundState) -> Decision {

@@ -119,6 +119,13 @@ pub enum PaymentEvent {
         /// The provider's code.
         code: String,
     },
+    /// A person wants a refund tried again that the provider had refused for good.
+    RefundRetried {
+        /// Which.
+        refund_id: RefundId,
+        /// When it was asked for again.
+        requested_at: Timestamp,
+    },
 }
 
 /// The version of the shapes above.
@@ -136,6 +143,7 @@ impl DomainEvent for PaymentEvent {
             Self::RefundRequested { .. } => "RefundRequested",
             Self::RefundSucceeded { .. } => "RefundSucceeded",
             Self::RefundFailed { .. } => "RefundFailed",
+            Self::RefundRetried { .. } => "RefundRetried",
         }
     }
 

@@ -31,7 +31,7 @@ pub enum Rejection {
     RefundReused,
     /// No such refund.
     RefundUnknown,
-    /// The refund has already ended another way.
+    /// The refund has already ended, and not this way.
     RefundSettled,
 }
 
@@ -89,7 +89,7 @@ impl Rejection {
             Self::RefundAboveCaptured => "The refunds would come to more than was captured.",
             Self::RefundReused => "The refund id was used for another refund.",
             Self::RefundUnknown => "There is no such refund.",
-            Self::RefundSettled => "The refund has already ended another way.",
+            Self::RefundSettled => "The refund has already ended, and not this way.",
         }
     }
 }

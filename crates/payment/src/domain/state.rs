@@ -93,7 +93,7 @@ pub struct Refund {
     pub amount: Money,
     /// A word for the provider's record.
     pub reason: String,
-    /// When it was asked.
+    /// When it was asked for, the last time: its tries are counted from then.
     pub requested_at: Timestamp,
     /// How far it has come.
     pub state: RefundState,
@@ -199,6 +199,11 @@ impl Aggregate for Payment {
             }
             PaymentEvent::RefundFailed { refund_id, code } => {
                 state.settle(refund_id, RefundState::Failed { code })
+            }
+            PaymentEvent::RefundRetried { refund_id, requested_at } => {
+                if let Some(refund) = state.refunds.get_mut(&refund_id) {
+                    (refund.state, refund.requested_at) = (RefundState::Requested, requested_at);
+                }
             }
         }
         state

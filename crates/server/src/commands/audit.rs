@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use merx_auditor::Report;
+use merx_auditor::{ProviderLedger, Report};
 use merx_kernel::{Error, Result};
 
 use crate::{
@@ -32,12 +32,13 @@ pub async fn run(args: Audit) -> Result<ExitCode> {
 /// What the configuration, the data folder or the database says.
 pub async fn of(place: &Place, drained: bool) -> Result<Report> {
     let shop = instance::open(&instance::config_of(place)?, Mode::ReadOnly)?;
-    let provider = match place.config {
-        Some(_) => None,
-        None => {
-            let sandbox = instance::open_sandbox_db(&place.dir, Mode::ReadOnly)?;
-            Some(shop::provider_entries(merx_alipay_sandbox::ledger(&sandbox).await?))
-        }
-    };
-    shop.audit(provider, drained).run().await
+    let mut audit = shop.audit(None, drained);
+    if place.config.is_none() {
+        let sandbox = instance::open_sandbox_db(&place.dir, Mode::ReadOnly)?;
+        audit.provider = Some(ProviderLedger::live(move || {
+            let sandbox = sandbox.clone();
+            Box::pin(async move { Ok(shop::provider_entries(merx_alipay_sandbox::ledger(&sandbox).await?)) })
+        }));
+    }
+    audit.run().await
 }

@@ -4,7 +4,6 @@ use std::{process::ExitCode, sync::Arc, time::Duration};
 
 use merx_kernel::{Clock, Error, IdGen, Result, Role};
 use merx_platform::time::{OsEntropy, SystemClock};
-use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::{
@@ -108,25 +107,8 @@ async fn pay(visitor: &ApiClient, demo: &Demo, order: &Value) -> Result<ApiClien
     let buyer = log_in(visitor, demo, Role::Customer).await?;
     let path = format!("/v1/payments/{}/attempts", text(order, "/payment_id"));
     let attempt = buyer.post(&path, &json!({"method": "alipay_page"})).await?.ok()?;
-    let (status, page) = buyer.browse(Method::GET, &text(&attempt, "/pay_url")).await?;
-    let form = page.split("action=\"").skip(1).filter_map(|rest| rest.split('"').next());
-    let action = form.into_iter().find(|a| a.ends_with("/payment"));
-    let Some(action) = action else {
-        return Err(Error::unavailable(
-            "demo.cashier",
-            format!("The cashier shows no way to pay ({status})."),
-        ));
-    };
-    let action =
-        if action.starts_with("http") { action.to_owned() } else { format!("{}{action}", demo.sandbox_url) };
-    say(" 7. The signed link leads to the Alipay cashier.\n");
-    let (status, _) = buyer.browse(Method::POST, &action).await?;
-    if !(status.is_success() || status.is_redirection()) {
-        return Err(Error::unavailable(
-            "demo.cashier",
-            format!("The cashier did not take the payment ({status})."),
-        ));
-    }
+    say(" 7. A signed link leads to the Alipay cashier.\n");
+    buyer.pay(&text(&attempt, "/pay_url")).await?;
     until(&buyer, &text(order, "/id"), "paid").await?;
     say(" 8. Paid there; the signed notification made the order paid here.\n");
     Ok(buyer)

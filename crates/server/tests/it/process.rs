@@ -1,1 +1,137 @@
-//! process
+//! The built binary: one purchase, restarts, an orderly stop, and kills.
+
+pub mod buyers;
+pub mod harness;
+mod kills;
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use merx_contracts::ids::OrderId;
+use merx_platform::{
+    tasks::Tasks,
+    time::{OsEntropy, SystemClock},
+};
+use merx_server::client::text;
+use serde_json::Value;
+use tokio::{io::AsyncWriteExt as _, net::TcpStream, time::Instant};
+use tokio_util::sync::CancellationToken;
+
+use buyers::{Buyer, restock};
+use harness::{Site, until};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_purchase_succeeds_before_and_after_a_restart() {
+    let mut site = Site::new(&[]);
+    site.start().await;
+    let greeting = site.stdout();
+    assert!(greeting.contains("Merx is open.") && greeting.contains(&site.api()), "{greeting}");
+    for account in site.demo().accounts {
+        assert!(greeting.contains(&account.password), "{greeting}");
+    }
+    let told = site.succeed(&["demo", "purchase"]);
+    assert!(told.contains("12. The audit is clean"), "{told}");
+    site.stop().await;
+    assert!(site.succeed(&["audit", "--drained"]).contains("The books agree."));
+    let before = site.succeed(&["events", "ordering"]);
+
+    site.start().await;
+    assert!(site.succeed(&["demo", "purchase"]).contains("Done."));
+    site.stop().await;
+    let after = site.succeed(&["events", "ordering"]);
+    assert!(
+        after.starts_with(&before) && after.len() > before.len(),
+        "what happened stays, and more happened"
+    );
+    assert_eq!(site.stdout().matches("Merx is open.").count(), 2);
+    assert_eq!(site.stderr(), "", "nothing to complain about");
+}
+
+/// The orders that were ever begun here.
+fn placed(site: &Site) -> BTreeSet<u128> {
+    let events = site.succeed(&["events", "ordering", "--limit", "100000"]);
+    let events = events.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
+    let placed = events.filter(|event| event["name"] == "OrderPlaced");
+    placed.map(|event| stream_of(&text(&event, "/stream"))).collect()
+}
+
+fn stream_of(id: &str) -> u128 {
+    let bare = id.rsplit('_').next().unwrap_or_default();
+    OrderId::parse_bare(bare).expect("an id").bits()
+}
+
+/// Places orders until nobody listens any more; answers those that were acknowledged, each with its moment.
+async fn place_until_closed(mut buyer: Buyer, closed: CancellationToken) -> Vec<(u128, Instant)> {
+    let mut acknowledged = Vec::new();
+    loop {
+        let checkout = tokio::select! {
+            biased;
+            () = closed.cancelled() => return acknowledged,
+            checkout = buyer.checkout() => checkout,
+        };
+        let Some((path, body)) = checkout else { continue };
+        match buyer.client.post(&path, &body).await {
+            Ok(reply) if reply.status == 201 || reply.status == 202 => {
+                acknowledged.push((stream_of(&reply.text("/id")), Instant::now()));
+            }
+            Ok(reply) => assert!([409, 503].contains(&reply.status.as_u16()), "{reply:?}"),
+            // It came when nobody listened any more.
+            Err(_) => {}
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sigterm_under_load_finishes_what_is_in_flight() {
+    const BUYERS: usize = 12;
+    let mut site = Site::new(&[]);
+    let guests = site.invite(BUYERS);
+    site.start().await;
+    restock(&site).await;
+    let tasks = Tasks::new(Arc::new(SystemClock), Arc::new(OsEntropy));
+    let closed = CancellationToken::new();
+    let mut working = Vec::new();
+    for guest in guests {
+        let buyer = Buyer::arrive(&site, guest).await;
+        working.push(tasks.spawn("buyer", place_until_closed(buyer, closed.clone())));
+    }
+    until("forty orders", || async { (placed(&site).len() >= 40).then_some(()) }).await;
+    let told = Instant::now();
+    site.terminate();
+    let status = site.ended().await;
+    assert!(status.success(), "{status}: {}", site.stderr());
+    closed.cancel();
+    let mut acknowledged = BTreeSet::new();
+    let mut after = 0;
+    for buyer in working {
+        for (order, at) in buyer.await.expect("a buyer to the end") {
+            acknowledged.insert(order);
+            after += usize::from(at > told);
+        }
+    }
+    // Each request that was begun was answered: what is in the books and what was acknowledged are the same.
+    assert_eq!(placed(&site), acknowledged);
+    assert!(after > 0, "nothing was in flight");
+    site.succeed(&["audit"]);
+    site.assert_no_panic();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_signal_stops_at_once() {
+    let mut site = Site::new(&[]);
+    site.start().await;
+    let mut slow = TcpStream::connect(site.address()).await.expect("connected");
+    slow.write_all(b"POST /v1/sessions HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n{")
+        .await
+        .expect("sent");
+    let metric = "merx_http_requests_in_flight 2";
+    until("a request in flight", || async { site.metrics().await.contains(metric).then_some(()) }).await;
+    site.terminate();
+    until("nobody listens", || async { TcpStream::connect(site.address()).await.err() }).await;
+    site.terminate();
+    let status = site.ended().await;
+    assert_eq!(status.code(), Some(1), "{}", site.stderr());
+    assert!(site.stderr().contains("Stopped at once by a second signal"), "{}", site.stderr());
+    site.start().await;
+    site.stop().await;
+    site.succeed(&["audit", "--drained"]);
+}

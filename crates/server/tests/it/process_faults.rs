@@ -1,1 +1,7 @@
-//! process_faults
+//! The built binary, badly treated: wrong words on the command line, foreign and broken files, a full disk, operators'
+//! commands beside a live shop and on a resting one.
+
+mod command_line;
+mod configured;
+mod full_disk;
+mod operators;

@@ -1,8 +1,11 @@
 //! What holds for a purchase that goes well.
 
-use merx_server::shop::Topology;
+use std::time::Duration;
 
-use crate::world::{CUP, TEA, World};
+use merx_server::shop::{self, Topology};
+use merx_sql::{LabelStats, Stats};
+
+use crate::world::{CUP, Order, TEA, Told as _, World};
 
 /// What a whole purchase leaves behind, without the identities.
 #[derive(Debug, PartialEq, Eq)]
@@ -63,4 +66,95 @@ async fn a_purchase_runs_from_cart_to_receipt_in_every_topology() {
     for topology in [Topology::Loopback, Topology::LoopbackTwice] {
         assert_eq!(whole_purchase(topology).await, local, "{topology:?}");
     }
+}
+
+/// Write transactions and statements that one purchase of one line may cost, from a filled cart to `paid`.
+const WRITE_TXS_MAX: u64 = 8;
+const STATEMENTS_MAX: u64 = 45;
+/// What follows `paid`: the reservation becomes a sale, the warehouse gets a shipment.
+const AFTER_PAID: &[&str] =
+    &["inventory.sell", "shipping.open", "ordering.open_fulfilment", "ordering.order_terms"];
+/// The loops in the background: each look takes in whatever was committed since the last, of one purchase or of a
+/// hundred.
+const LOOPS: &[&str] = &["bus.checkpoint", "bus.read", "timers.next"];
+
+/// The counts of a shop at one moment.
+struct Account {
+    stats: Stats,
+    asks: u64,
+    rows: [i64; 2],
+}
+
+impl Account {
+    async fn of(world: &World) -> Self {
+        let metrics = world.shop.deps.metrics.render().told();
+        let asks = metrics.lines().filter(|line| line.starts_with("merx_asks_total"));
+        let mut rows = [0; 2];
+        for context in shop::CONTEXTS {
+            for (sum, table) in rows.iter_mut().zip(["events", "outbox"]) {
+                *sum += world.count(&format!("SELECT COUNT(*) FROM {context}_{table}")).await;
+            }
+        }
+        Self {
+            stats: world.shop.deps.db.stats(),
+            asks: asks.map(|line| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap()).sum(),
+            rows,
+        }
+    }
+}
+
+fn print_part(name: &str, stats: &Stats) -> LabelStats {
+    let line = |label: &str, s: &LabelStats| {
+        println!(
+            "{label:<28} {:>6} {:>6} {:>10} {:>6}",
+            s.write_txs,
+            s.read_txs,
+            s.statements(),
+            s.rows_written
+        );
+    };
+    println!("{name:<28} {:>6} {:>6} {:>10} {:>6}", "writes", "reads", "statements", "rows");
+    stats.labels.iter().for_each(|(label, stats)| line(label, stats));
+    let total = stats.total();
+    line("  total", &total);
+    total
+}
+
+#[tokio::test(start_paused = true)]
+async fn cost_of_a_purchase() {
+    let world = World::new().await;
+    let buyer = world.buyer().await;
+    buyer.fill(TEA, 1).await;
+    world.settle().await;
+    let before = Account::of(&world).await;
+    let order = Order::of(&buyer.place(&buyer.quote().await).await.expect(201));
+    let (_, code) = buyer.at_cashier(&world, &order).await;
+    assert!(world.sandbox.pay(&code).await.unwrap().now);
+    // Not `settle`: looking whether all is done would be counted.
+    world.pass(Duration::from_millis(10)).await;
+    let after = Account::of(&world).await;
+    assert_eq!(buyer.status(&order).await, "paid");
+
+    let whole = after.stats.since(&before.stats);
+    let part = |of: &dyn Fn(&str) -> bool| Stats {
+        labels: whole.labels.iter().filter(|(label, _)| of(label)).map(|(l, s)| (*l, *s)).collect(),
+        commits: 0,
+    };
+    let ours = |label: &str| label.starts_with("test.");
+    let is = |list: &[&str], label: &str| list.contains(&label);
+    let paid = part(&|label| !is(AFTER_PAID, label) && !is(LOOPS, label) && !ours(label));
+    let paid = print_part("from a filled cart to paid", &paid);
+    print_part("after that, to a shipment", &part(&|label| is(AFTER_PAID, label)));
+    print_part("loops in the background", &part(&|label| is(LOOPS, label)));
+    println!(
+        "{} asks between contexts, {} events, {} messages, {} commits (one fsync each at batch size one)",
+        after.asks - before.asks,
+        after.rows[0] - before.rows[0],
+        after.rows[1] - before.rows[1],
+        whole.commits
+    );
+    assert_eq!((paid.failed, paid.retries), (0, 0));
+    assert!(paid.write_txs <= WRITE_TXS_MAX, "{} write transactions", paid.write_txs);
+    assert!(paid.statements() <= STATEMENTS_MAX, "{} statements", paid.statements());
+    world.finish().await;
 }

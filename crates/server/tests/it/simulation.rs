@@ -3,7 +3,14 @@
 //!
 //! `MERX_SIM_SEEDS=1000` runs a thousand seeds more than usual.
 
-use std::{collections::BTreeSet, env, process::Command, thread, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    env,
+    process::Command,
+    sync::Mutex,
+    thread,
+    time::Duration,
+};
 
 use futures_util::future::join_all;
 use merx_alipay_sandbox::{Fault, Spoiled};
@@ -41,7 +48,8 @@ fn run<F: Future<Output = World>>(seed: u64, life: impl Fn(World) -> F) -> (u64,
     let mut runtime = tokio::runtime::Builder::new_current_thread();
     let runtime = runtime.enable_all().start_paused(true).build().unwrap();
     runtime.block_on(async {
-        let world = life(World::seeded(seed, Topology::Local).await).await;
+        let topology = [Topology::Local, Topology::Loopback, Topology::LoopbackTwice][(seed % 3) as usize];
+        let world = life(World::seeded(seed, topology).await).await;
         let trace = world.trace.clone();
         world.finish().await;
         (trace.hash(), trace.take())
@@ -85,6 +93,7 @@ fn a_purchase_is_a_function_of_its_seed() {
 
 #[test]
 fn a_day_in_the_shop_is_a_function_of_its_seed() {
+    let ends = Mutex::new(BTreeMap::new());
     let hashes = twice(|world| async {
         let dice = Dice::of(&world);
         for _ in 0..dice.below(8) {
@@ -95,13 +104,31 @@ fn a_day_in_the_shop_is_a_function_of_its_seed() {
             shoppers.push((world.buyer().await, Dice::of(&world)));
         }
         join_all(shoppers.iter().map(|(buyer, dice)| shop(&world, buyer, dice))).await;
-        // Every deadline passes, every look of the poller, and what Alipay repeats.
-        world.pass(Duration::from_secs(3 * 3_600)).await;
+        // Every deadline passes, and the last look of the poller.
+        world.pass(Duration::from_secs(3_600)).await;
         assert_nothing_hangs(&world).await;
+        for end in ENDS {
+            let orders = format!("SELECT COUNT(*) FROM ordering_orders WHERE {end}");
+            *ends.lock().unwrap().entry(*end).or_insert(0) += world.count(&orders).await;
+        }
         world
     });
     assert_all_differ(&hashes);
+    let ends = ends.into_inner().unwrap();
+    println!("{ends:#?}");
+    // A day on which one of these never happens proves nothing about it.
+    assert!(ends.values().all(|orders| *orders > 0), "{ends:?}");
 }
+
+/// The ways a visit can end, as the orders have it.
+const ENDS: &[&str] = &[
+    "order_axis = 'rejected'",
+    "order_axis = 'confirmed'",
+    "order_axis = 'confirmed' AND cancel_requested_at IS NOT NULL",
+    "order_axis = 'cancelled' AND cancel_reason = 'buyer'",
+    "order_axis = 'cancelled' AND cancel_reason = 'expired'",
+    "order_axis = 'cancelled' AND payment_axis = 'refunded'",
+];
 
 /// Randomness of one shopper: what it draws does not depend on who else is in the shop.
 struct Dice(SeededEntropy);
@@ -159,7 +186,8 @@ async fn shop(world: &World, buyer: &Buyer, dice: &Dice) {
     if late {
         world.arm(Fault::PayAfterExpiry, 1);
     }
-    let (pay_after, cancel_after) = (dice.below(if late { 3_600_000 } else { 1_500_000 }), dice.below(3_000_000));
+    let (pay_after, cancel_after) =
+        (dice.below(if late { 3_600_000 } else { 1_500_000 }), dice.below(3_000_000));
     let pays = async {
         world.pass(Duration::from_millis(pay_after)).await;
         // The cashier refuses when the time is over.
@@ -185,6 +213,7 @@ async fn assert_nothing_hangs(world: &World) {
     assert_eq!(world.count(held).await, 0, "stock hangs");
     let stranded = "SELECT COUNT(*) FROM ordering_orders WHERE order_axis = 'cancelled' AND paid_minor <> 0";
     assert_eq!(world.count(stranded).await, 0, "money hangs");
-    let unfinished = "SELECT COUNT(*) FROM ordering_orders WHERE order_axis = 'confirmed' AND shipment_id IS NULL";
+    let unfinished =
+        "SELECT COUNT(*) FROM ordering_orders WHERE order_axis = 'confirmed' AND shipment_id IS NULL";
     assert_eq!(world.count(unfinished).await, 0, "parcels hang");
 }

@@ -3,6 +3,7 @@
 //! everything is a function of the seed.
 
 use std::{
+    path::Path,
     sync::{Arc, LazyLock, Mutex, OnceLock},
     thread,
     time::Duration,
@@ -19,11 +20,13 @@ use merx_catalogue::domain::{LocalText, Product, SkuSpec};
 use merx_contracts::ids::Sku;
 use merx_inventory::commands::{StockReceipt, receive_stock};
 use merx_kernel::{
-    BoundedText, Clock, Currency, Entropy, Error, Id, Money, Role, Secret, clock::BoxFuture,
-    principal::AccountId,
+    BoundedText, Clock, Currency, Error, Money, Role, Secret, clock::BoxFuture, principal::AccountId,
 };
 use merx_payment::{AlipayConfig, PaymentConfig, provider::InProcess};
-use merx_platform::{Deps, time::SeededEntropy};
+use merx_platform::{
+    Deps,
+    time::{OsEntropy, SeededEntropy, SystemClock},
+};
 use merx_server::shop::{self, Running, Settings, Shop, Topology, provider_entries};
 use merx_sql::{Db, DbOptions, Query as _, params};
 use merx_testkit::{Answer, TOKEN_SEED, TestApi, Trace, generous_limits, request, seeded_deps, signer};
@@ -106,6 +109,8 @@ pub struct Ground {
     pub deps: Deps,
     pub sandbox_db: Db,
     pub trace: Arc<Trace>,
+    /// Whether waiting costs nothing.
+    pub is_virtual: bool,
 }
 
 impl Ground {
@@ -114,7 +119,18 @@ impl Ground {
         let (deps, trace) = seeded_deps(shop::CONTEXTS, seed, None);
         let mut options = DbOptions::new(deps.clock.clone());
         options.observer = Some(trace.clone());
-        Self { sandbox_db: Db::inline(options, &[]).told(), deps, trace }
+        Self { sandbox_db: Db::inline(options, &[]).told(), deps, trace, is_virtual: true }
+    }
+    /// A database file in `dir`, as a shop has it, and the clock of the machine.
+    pub fn on_disk(dir: &Path) -> Self {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let open = |name: &str, tables: &[_]| {
+            let url = format!("sqlite:{}", dir.join(name).display());
+            Db::open(&url, DbOptions::new(clock.clone()), tables).told()
+        };
+        let (db, sandbox_db) = (open("merx.db", &shop::sequenced()), open("alipay-sandbox.db", &[]));
+        let deps = Deps::new(db, clock.clone(), Arc::new(OsEntropy));
+        Self { deps, sandbox_db, trace: Arc::default(), is_virtual: false }
     }
 }
 
@@ -129,6 +145,7 @@ pub struct World {
     pub trace: Arc<Trace>,
     /// The public API with nobody logged in.
     pub api: TestApi,
+    is_virtual: bool,
     finished: bool,
 }
 
@@ -143,7 +160,7 @@ impl World {
     }
     /// A shop on `ground`, with what `tune` makes of the settings.
     pub async fn on(ground: Ground, topology: Topology, tune: impl FnOnce(&mut Settings)) -> Self {
-        let Ground { deps, sandbox_db, trace } = ground;
+        let Ground { deps, sandbox_db, trace, is_virtual } = ground;
         let line = Arc::new(Line::default());
         let (pages, sandbox) = sandbox(&deps, sandbox_db, line.clone()).await;
         let mut settings = Settings {
@@ -162,7 +179,7 @@ impl World {
         assert!(line.shop.set(running.router.clone()).is_ok());
         let clock = shop.deps.clock.clone();
         let api = TestApi::new(running.router.clone(), signer(), clock).traced(trace.clone());
-        let world = Self { shop, running, sandbox, pages, line, trace, api, finished: false };
+        let world = Self { shop, running, sandbox, pages, line, trace, api, is_virtual, finished: false };
         world.sell(TEA, 16_800, 180, 10).await;
         world.sell(CUP, 3_900, 250, 3).await;
         world
@@ -226,13 +243,16 @@ impl World {
 
     /// Lets time pass; what falls due in it happens.
     pub async fn pass(&self, span: Duration) {
+        assert!(self.is_virtual, "no test waits for the clock on the wall");
         self.shop.deps.clock.sleep(span).await;
     }
-    /// Waits until nothing is left to do at this moment, in the shop and at Alipay.
+    /// Waits until nothing is left to do at this moment in the shop; on a virtual clock, at Alipay neither.
     pub async fn settle(&self) {
         for _ in 0..2 {
-            // On a virtual clock it passes when everybody waits: Alipay has sent what it had to send.
-            self.pass(Duration::from_millis(10)).await;
+            if self.is_virtual {
+                // It passes when everybody waits: Alipay has sent what it had to send.
+                self.pass(Duration::from_millis(10)).await;
+            }
             self.running.background.settled().await.told();
         }
     }
@@ -263,9 +283,9 @@ impl World {
         db.read("test.alerts", move |q| q.query(read, params![], |row| row.get(0))).await.told()
     }
     /// The one figure a query answers.
-    pub async fn count(&self, sql: &'static str) -> i64 {
-        let db = &self.shop.deps.db;
-        db.read("test.count", move |q| q.query_one(sql, params![], |row| row.get(0))).await.told()
+    pub async fn count(&self, sql: &str) -> i64 {
+        let (db, sql) = (&self.shop.deps.db, sql.to_owned());
+        db.read("test.count", move |q| q.query_one(&sql, params![], |row| row.get(0))).await.told()
     }
 
     /// The warehouse packs the order and hands it to the carrier.

@@ -1,0 +1,96 @@
+//! SIGKILL at any moment loses nothing that was acknowledged, and whatever was begun is carried on by the next start
+//! by itself (T2).
+
+use std::{sync::Arc, time::Duration};
+
+use merx_kernel::Clock as _;
+use merx_platform::{
+    tasks::Tasks,
+    time::{OsEntropy, SystemClock},
+};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    buyers::{Buyer, Known, Said, restock},
+    harness::{SEED, Site, random, say, within},
+};
+
+const BUYERS: usize = 6;
+/// The longest a shop lives.
+const LIFE_MS_MAX: u64 = 1_200;
+/// One life in so many ends while the shop is still starting.
+const STILLBORN: u64 = 8;
+/// How long the last sagas may wait: for attempts that nobody can pay any more to run out.
+const DRAINED_WITHIN: Duration = Duration::from_secs(180);
+
+fn kills() -> usize {
+    let told = std::env::var("MERX_KILLS").ok().map(|n| n.parse().expect("MERX_KILLS is a number"));
+    told.unwrap_or(15)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shop_killed_at_any_moment_keeps_what_it_promised() {
+    let kills = kills();
+    say(&format!("SEED={}", *SEED));
+    let began = Instant::now();
+    // Attempts run out fifteen seconds after their order, orders a minute later.
+    let mut site = Site::new(&["--payment-deadline-s", "75"]);
+    let guests = site.invite(BUYERS);
+    site.start().await;
+    restock(&site).await;
+
+    let tasks = Tasks::new(Arc::new(SystemClock), Arc::new(OsEntropy));
+    let stop = CancellationToken::new();
+    let mut working = Vec::new();
+    for guest in guests {
+        let buyer = Buyer::arrive(&site, guest).await;
+        working.push(tasks.spawn("buyer", buyer.shop_until(stop.clone())));
+    }
+    let mut restarts = Vec::new();
+    for _ in 0..kills {
+        SystemClock.sleep(Duration::from_millis(random(LIFE_MS_MAX))).await;
+        site.kill();
+        if random(STILLBORN) == 0 {
+            site.spawn();
+            SystemClock.sleep(Duration::from_millis(random(300))).await;
+            site.kill();
+        }
+        restarts.push(site.start().await);
+    }
+    stop.cancel();
+    let load = began.elapsed();
+    let mut orders = Vec::new();
+    for buyer in working {
+        orders.extend(buyer.await.expect("a buyer to the end").reckon().await);
+    }
+    site.succeed(&["audit"]);
+    within(DRAINED_WITHIN, "a drained audit", || async {
+        site.run(&["audit", "--drained"]).status.success().then_some(())
+    })
+    .await;
+    // The same after one more start, from the file alone.
+    site.stop().await;
+    site.succeed(&["audit", "--drained"]);
+    site.assert_no_panic();
+    report(kills, &orders, &mut restarts, load);
+    assert!(orders.len() > kills, "too little happened to mean anything: {} orders", orders.len());
+}
+
+fn report(kills: usize, orders: &[Known], restarts: &mut [Duration], load: Duration) {
+    restarts.sort();
+    let at = |share: usize| restarts[(restarts.len() * share / 100).min(restarts.len() - 1)].as_millis();
+    let count = |said: Said| orders.iter().filter(|o| o.said == said).count();
+    say(&format!(
+        "T2: {kills} kills, {} acknowledged orders ({} paid, {} cancelled, {} awaiting payment), 0 lost; restart to \
+         ready p50 {} ms, p99 {} ms, longest {} ms; {} s under load",
+        orders.len(),
+        count(Said::Paid),
+        count(Said::Cancelled),
+        count(Said::Awaiting),
+        at(50),
+        at(99),
+        at(100),
+        load.as_secs()
+    ));
+}
