@@ -3,4 +3,5 @@
 pub mod address;
 pub mod country;
 pub mod email;
+pub mod newcomers;
 pub mod throttle;

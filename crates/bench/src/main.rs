@@ -186,7 +186,7 @@ async fn measure(shop: &Shop, rounds: u32) -> Result<Vec<Series>> {
     let buyer = visitor.log_in(&account.email, &account.password).await?;
     let address = json!({"country": "CN", "region": "浙江省", "city": "杭州市", "line1": "龙井路 1 号",
         "postcode": "310013", "recipient": "王小明", "phone": "13800138000"});
-    let address = text(&buyer.post("/v1/addresses", &address).await?.ok()?, "/address_id");
+    let address = text(&buyer.post("/v1/addresses", &address).await?.ok()?, "/id");
     let product = text(&visitor.get("/v1/products").await?.ok()?, "/items/0/id");
     let mut place = Series::new("POST order, to awaiting_payment")?;
     let mut line = Series::new("PUT cart line")?;

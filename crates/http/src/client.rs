@@ -13,9 +13,10 @@ impl ClientAddress {
     /// Where no connection is known (a request made inside the process).
     pub const UNKNOWN: Self = Self(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
 
-    /// Walks `X-Forwarded-For` from the right as long as the hop that wrote it is trusted.
+    /// Walks `X-Forwarded-For` from the right as long as the hop that wrote it is trusted. An IPv4 address is the
+    /// same whether it comes as such or mapped into IPv6, as a listener on `[::]` sees it.
     pub(crate) fn of(peer: Option<IpAddr>, headers: &HeaderMap, trusted: &[IpAddr]) -> Self {
-        let Some(mut address) = peer else { return Self::UNKNOWN };
+        let Some(mut address) = peer.map(|p| p.to_canonical()) else { return Self::UNKNOWN };
         let mut hops: Vec<&str> = headers
             .get_all("x-forwarded-for")
             .iter()
@@ -24,8 +25,8 @@ impl ClientAddress {
             .map(str::trim)
             .collect();
         while trusted.contains(&address) {
-            match hops.pop().and_then(|hop| hop.parse().ok()) {
-                Some(earlier) => address = earlier,
+            match hops.pop().and_then(|hop| hop.parse::<IpAddr>().ok()) {
+                Some(earlier) => address = earlier.to_canonical(),
                 None => break,
             }
         }
@@ -35,12 +36,9 @@ impl ClientAddress {
     /// The unit that limits count: an IPv4 address, or the /64 an IPv6 client is given whole.
     #[must_use]
     pub fn network(self) -> Self {
-        match self.0 {
-            IpAddr::V4(_) => self,
-            IpAddr::V6(v6) => match v6.to_ipv4_mapped() {
-                Some(v4) => Self(IpAddr::V4(v4)),
-                None => Self(IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX)))),
-            },
+        match self.0.to_canonical() {
+            IpAddr::V6(v6) => Self(IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX)))),
+            v4 => Self(v4),
         }
     }
 }

@@ -54,7 +54,7 @@ pub struct Edge {
     pub health: Health,
     /// Where the counters are registered, and what `/metrics` shows.
     pub metrics: Metrics,
-    /// Proxies whose `X-Forwarded-For` is believed.
+    /// Proxies whose `X-Forwarded-For` is believed, in canonical form (no IPv4 mapped into IPv6).
     pub trusted_proxies: Vec<IpAddr>,
     /// Title and version of the API.
     pub info: Info,
@@ -67,10 +67,11 @@ pub(crate) struct Shared {
     pub tokens: Arc<TokenVerifier>,
     pub metrics: HttpMetrics,
     pub rate: RateLimiter<Client>,
+    pub signed: RateLimiter<ClientAddress>,
+    pub in_flight: Arc<Semaphore>,
     entropy: Arc<dyn Entropy>,
     ids: IdGen,
     trusted_proxies: Vec<IpAddr>,
-    in_flight: Semaphore,
 }
 
 /// The router over all routes, with `/livez`, `/readyz`, `/metrics` and `/openapi.json` beside them.
@@ -83,7 +84,12 @@ pub fn router(routes: Vec<Route>, edge: Edge) -> Router {
             limits.client_burst_max,
             limits.clients_tracked_max,
         ),
-        in_flight: Semaphore::new(limits.requests_in_flight_max),
+        signed: RateLimiter::new(
+            limits.signed_requests_per_minute_max,
+            limits.signed_requests_per_minute_max / 10,
+            limits.clients_tracked_max,
+        ),
+        in_flight: Arc::new(Semaphore::new(limits.requests_in_flight_max)),
         limits,
         clock: edge.clock,
         tasks: edge.tasks,
@@ -116,8 +122,8 @@ async fn no_method() -> Problem {
 fn with_edge_routes(mut routes: Vec<Route>, edge: &Edge) -> Vec<Route> {
     const PROBE: &str = "probes and scrapers ask steadily and cost nothing";
     let livez = || async { "ok\n" };
-    let readyz = |State(health): State<Health>| async move {
-        let readiness = health.readiness().await;
+    let readyz = |State((health, clock)): State<(Health, Arc<dyn Clock>)>| async move {
+        let readiness = health.readiness(&*clock).await;
         let status = if readiness.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
         (status, Json(readiness))
     };
@@ -133,7 +139,7 @@ fn with_edge_routes(mut routes: Vec<Route>, edge: &Edge) -> Vec<Route> {
             .unlimited(PROBE),
     );
     routes.push(
-        Route::get("/readyz", Access::Public, readyz, &edge.health)
+        Route::get("/readyz", Access::Public, readyz, &(edge.health.clone(), edge.clock.clone()))
             .id("readyz")
             .summary("Whether the process should be sent requests")
             .response::<Readiness>(200)
@@ -158,7 +164,7 @@ fn with_edge_routes(mut routes: Vec<Route>, edge: &Edge) -> Vec<Route> {
     routes
 }
 
-/// Around everything: overload, request id, trace, counters, one line in the log.
+/// Around everything: request id, trace, counters, one line in the log.
 async fn outer(State(shared): State<Arc<Shared>>, mut request: Request, next: Next) -> Response {
     let began = shared.clock.now();
     let peer = request.extensions().get::<ConnectInfo<std::net::SocketAddr>>().map(|c| c.0.ip());
@@ -182,17 +188,8 @@ async fn outer(State(shared): State<Arc<Shared>>, mut request: Request, next: Ne
     trace::scope(Some(context), request::scope(id, inner.instrument(span))).await
 }
 
-/// Sheds what is too much, before any work is done for it.
 async fn admit(shared: &Shared, request: Request, next: Next) -> Response {
     let _in_flight = shared.metrics.begin();
-    let Ok(_permit) = shared.in_flight.try_acquire() else {
-        shared.metrics.shed();
-        return Problem::from(Error::unavailable(
-            "request.overloaded",
-            "Too much at once; try again shortly.",
-        ))
-        .into_response();
-    };
     let target = request.uri().path_and_query().map_or(0, |p| p.as_str().len());
     if target > shared.limits.uri_bytes_max {
         let message = format!("The path and query are longer than {} bytes.", shared.limits.uri_bytes_max);

@@ -1,5 +1,5 @@
-//! What happens between the router and a handler: authentication, rate, permission, body, idempotency key, time
-//! limit, and a task of its own for what changes something.
+//! What happens between the router and a handler: authentication, rate, permission, body, idempotency key, a
+//! place among the requests being served, time limit, and a task of its own for what changes something.
 
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
@@ -16,6 +16,7 @@ use http::{HeaderMap, header};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use merx_kernel::{Clock, Error, ErrorKind, Principal, Result};
 use merx_platform::tasks::panic_text;
+use tokio::sync::OwnedSemaphorePermit;
 use tracing::Instrument as _;
 
 use crate::{
@@ -52,11 +53,11 @@ pub(crate) enum Client {
 pub(crate) async fn guard(State(guarded): State<Guarded>, request: Request, next: Next) -> Response {
     let mut verdict = None;
     let mut response = match guarded.admit(request, &mut verdict).await {
-        Ok(request) => guarded.run(request, next).await,
+        Ok((request, place)) => guarded.run(request, place, next).await,
         Err(error) => Problem::from(error).into_response(),
     };
     if let Some(verdict) = verdict {
-        verdict.write(response.headers_mut(), guarded.shared.limits.client_requests_per_minute_max);
+        verdict.write(response.headers_mut());
     }
     response.extensions_mut().insert(Served { route: guarded.route.id });
     response
@@ -64,8 +65,15 @@ pub(crate) async fn guard(State(guarded): State<Guarded>, request: Request, next
 
 impl Guarded {
     /// Everything that can refuse the request before the handler sees it. Who you are comes first, because the
-    /// rate is counted for the account; how often you ask comes before whether you may.
-    async fn admit(&self, request: Request, verdict: &mut Option<Verdict>) -> Result<Request> {
+    /// rate is counted for the account; how often you ask comes before whether you may. A place is taken last: who
+    /// sends slowly, or nothing, keeps nobody else out.
+    async fn admit(
+        &self,
+        request: Request,
+        verdict: &mut Option<Verdict>,
+    ) -> Result<(Request, Option<OwnedSemaphorePermit>)> {
+        // With no place free now, not even the body is worth reading.
+        drop(self.place()?);
         let (mut parts, body) = request.into_parts();
         let caller = self.authenticate(&parts.headers);
         let address = parts.extensions.get::<ClientAddress>().copied().unwrap_or(ClientAddress::UNKNOWN);
@@ -83,7 +91,19 @@ impl Guarded {
             let key = self.idempotency_key(&parts, caller, &body)?;
             parts.extensions.insert(key);
         }
-        Ok(Request::from_parts(parts, Body::from(body)))
+        let place = self.place()?;
+        Ok((Request::from_parts(parts, Body::from(body)), place))
+    }
+
+    /// A place among the requests being served; probes need none.
+    fn place(&self) -> Result<Option<OwnedSemaphorePermit>> {
+        if self.route.unlimited.is_some() {
+            return Ok(None);
+        }
+        self.shared.in_flight.clone().try_acquire_owned().map(Some).map_err(|_| {
+            self.shared.metrics.shed();
+            Error::unavailable("request.overloaded", "Too much at once; try again shortly.")
+        })
     }
 
     fn authenticate(&self, headers: &HeaderMap) -> Result<Option<Principal>> {
@@ -109,14 +129,15 @@ impl Guarded {
         address: ClientAddress,
         seen: &mut Option<Verdict>,
     ) -> Result<()> {
-        if self.route.unlimited.is_some() || matches!(self.route.access, Access::Signed(_)) {
+        if self.route.unlimited.is_some() {
             return Ok(());
         }
-        let client = match caller {
-            Some(caller) => Client::Account(caller.account.bits()),
-            None => Client::Address(address.network()),
+        let (shared, now) = (&self.shared, self.shared.clock.now());
+        let verdict = match (self.route.access, caller) {
+            (Access::Signed(_), _) => shared.signed.take(&address.network(), now),
+            (_, Some(caller)) => shared.rate.take(&Client::Account(caller.account.bits()), now),
+            (_, None) => shared.rate.take(&Client::Address(address.network()), now),
         };
-        let verdict = self.shared.rate.take(&client, self.shared.clock.now());
         *seen = Some(verdict);
         if verdict.allowed {
             return Ok(());
@@ -190,11 +211,12 @@ impl Guarded {
     }
 
     /// Runs the handler. A reading handler is dropped when the client goes or the time is over; a changing one
-    /// runs to its end in a task of its own, whoever still listens.
-    async fn run(&self, request: Request, next: Next) -> Response {
+    /// runs to its end in a task of its own, whoever still listens, and keeps its place until then.
+    async fn run(&self, request: Request, place: Option<OwnedSemaphorePermit>, next: Next) -> Response {
         let shared = self.shared.clone();
         let id = self.route.id;
         let work = request::scope(request::current(), async move {
+            let _place = place;
             match AssertUnwindSafe(next.run(request)).catch_unwind().await {
                 Ok(response) => response,
                 Err(panic) => {

@@ -57,12 +57,18 @@ impl IdempotencyKey {
         }
     }
 
-    /// Saves the answer, inside the transaction that makes it true.
+    /// Saves the answer for `effect`, inside the transaction that makes it true.
     ///
     /// # Errors
     /// What the database answers.
-    pub fn complete(&self, keys: IdempotencyKeys, tx: &mut Tx<'_>, answer: &Saved) -> Result<()> {
-        keys.complete(tx, self.scope, answer.status, &answer.body)
+    pub fn complete<K>(
+        &self,
+        keys: IdempotencyKeys,
+        tx: &mut Tx<'_>,
+        effect: Id<K>,
+        answer: &Saved,
+    ) -> Result<()> {
+        keys.complete(tx, self.scope, effect.to_bytes(), answer.status, &answer.body)
     }
 }
 

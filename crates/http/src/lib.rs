@@ -16,6 +16,7 @@ mod idempotent;
 mod json;
 mod limits;
 mod metrics;
+mod networks;
 mod openapi;
 mod problem;
 mod rate;

@@ -25,7 +25,10 @@ pub struct Limits {
     pub write_stall_ms_max: u64,
     /// Connections at once; more wait in the listener's backlog.
     pub connections_max: usize,
-    /// Requests being served at once; more are answered 503.
+    /// Connections of one network (an IPv4 address, an IPv6 /64) at once; more are closed. Trusted proxies, which
+    /// bring many clients, may have any number.
+    pub connections_per_network_max: usize,
+    /// Requests being served at once, from when the body is there; more are answered 503.
     pub requests_in_flight_max: usize,
     /// Milliseconds a handler may take before the client is answered 504.
     pub handler_ms_max: u64,
@@ -35,8 +38,12 @@ pub struct Limits {
     pub client_requests_per_minute_max: u32,
     /// Requests one client may send at once after a rest.
     pub client_burst_max: u32,
+    /// Requests of one network in a minute to the routes where machines sign; a tenth of them at once.
+    pub signed_requests_per_minute_max: u32,
     /// Clients whose rate is remembered; beyond it the one that rested longest is forgotten.
     pub clients_tracked_max: usize,
+    /// Milliseconds between telling balancers (`/readyz` answers 503) and taking no more connections.
+    pub drain_notice_ms: u64,
     /// Milliseconds that requests in flight get to finish at shutdown.
     pub drain_ms_max: u64,
 }
@@ -52,12 +59,15 @@ impl Default for Limits {
             header_bytes_max: 16 * 1024,
             write_stall_ms_max: 20_000,
             connections_max: 4_096,
+            connections_per_network_max: 256,
             requests_in_flight_max: 2_048,
             handler_ms_max: 10_000,
             idempotency_wait_ms_max: 5_000,
             client_requests_per_minute_max: 1_200,
             client_burst_max: 240,
+            signed_requests_per_minute_max: 60_000,
             clients_tracked_max: 100_000,
+            drain_notice_ms: 0,
             drain_ms_max: 25_000,
         }
     }
@@ -79,12 +89,15 @@ impl Limits {
             ("header_bytes_max", size(self.header_bytes_max), 8 << 10, 1 << 20),
             ("write_stall_ms_max", self.write_stall_ms_max, 1, 30_000),
             ("connections_max", size(self.connections_max), 1, 1_000_000),
+            ("connections_per_network_max", size(self.connections_per_network_max), 1, 1_000_000),
             ("requests_in_flight_max", size(self.requests_in_flight_max), 1, 1_000_000),
             ("handler_ms_max", self.handler_ms_max, 1, 600_000),
             ("idempotency_wait_ms_max", self.idempotency_wait_ms_max, 1, self.handler_ms_max),
             ("client_requests_per_minute_max", self.client_requests_per_minute_max.into(), 1, 60_000_000),
             ("client_burst_max", self.client_burst_max.into(), 1, 1_000_000_000),
+            ("signed_requests_per_minute_max", self.signed_requests_per_minute_max.into(), 1, 60_000_000),
             ("clients_tracked_max", size(self.clients_tracked_max), 1, 10_000_000),
+            ("drain_notice_ms", self.drain_notice_ms, 0, 60_000),
             ("drain_ms_max", self.drain_ms_max, 1, 600_000),
         ];
         let wrong = ranges.into_iter().filter(|(_, given, min, max)| !(min..=max).contains(&given));
@@ -114,6 +127,10 @@ impl Limits {
     }
     pub(crate) const fn idempotency_wait(&self) -> Duration {
         Duration::from_millis(self.idempotency_wait_ms_max)
+    }
+    /// [`Self::drain_notice_ms`].
+    pub const fn drain_notice(&self) -> Duration {
+        Duration::from_millis(self.drain_notice_ms)
     }
     pub(crate) const fn drain(&self) -> Duration {
         Duration::from_millis(self.drain_ms_max)

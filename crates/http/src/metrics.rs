@@ -45,7 +45,7 @@ impl HttpMetrics {
             seconds: registry.register("http_request_seconds", "Time to answer, by route", seconds),
             in_flight: registry.register(
                 "http_requests_in_flight",
-                "Requests being served",
+                "Requests begun and not answered yet",
                 Gauge::default(),
             ),
             shed: registry.register(

@@ -16,6 +16,7 @@ pub struct RateLimiter<K> {
     /// Microseconds that one request costs.
     cost: i64,
     burst: i64,
+    per_minute: u32,
     keys_max: usize,
     state: Mutex<State<K>>,
 }
@@ -31,6 +32,8 @@ struct State<K> {
 pub struct Verdict {
     /// Whether it may go on.
     pub allowed: bool,
+    /// Requests in a minute.
+    pub per_minute: u32,
     /// The most requests at once.
     pub limit: u32,
     /// How many more may come right now.
@@ -47,6 +50,7 @@ impl<K: Ord + Clone> RateLimiter<K> {
         Self {
             cost: 60_000_000 / i64::from(per_minute.max(1)),
             burst: i64::from(burst.max(1)),
+            per_minute,
             keys_max: keys_max.max(1),
             state: Mutex::new(State { rested_at: BTreeMap::new(), by_rest: BTreeSet::new() }),
         }
@@ -70,6 +74,7 @@ impl<K: Ord + Clone> RateLimiter<K> {
         let debt = if allowed { after - now } else { rested_at - now };
         Verdict {
             allowed,
+            per_minute: self.per_minute,
             limit: u32::try_from(self.burst).unwrap_or(u32::MAX),
             remaining: u32::try_from((whole - debt).max(0) / self.cost).unwrap_or(0),
             reset: micros(debt),
@@ -103,8 +108,8 @@ impl<K: Ord + Clone> State<K> {
 
 impl Verdict {
     /// The `RateLimit` fields (draft-ietf-httpapi-ratelimit-headers).
-    pub(crate) fn write(&self, headers: &mut HeaderMap, per_minute: u32) {
-        let policy = format!("\"client\";q={per_minute};w=60");
+    pub(crate) fn write(&self, headers: &mut HeaderMap) {
+        let policy = format!("\"client\";q={};w=60", self.per_minute);
         let state = format!("\"client\";r={};t={}", self.remaining, whole_seconds(self.reset));
         for (name, value) in [("ratelimit-policy", policy), ("ratelimit", state)] {
             if let Ok(value) = HeaderValue::from_str(&value) {

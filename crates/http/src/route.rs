@@ -184,7 +184,7 @@ impl Route {
         self.facts.handler_ms_max = Some(ms);
         self
     }
-    /// Not counted against the client's rate; says why.
+    /// Neither counted against the client's rate nor refused for overload; says why.
     #[must_use]
     pub const fn unlimited(mut self, reason: &'static str) -> Self {
         self.facts.unlimited = Some(reason);

@@ -287,7 +287,7 @@ impl Staff {
                     stock: WarehouseStockView::new((warehouse.clone(), level)),
                 };
                 let saved = answer(StatusCode::CREATED, &view)?;
-                key.complete(store.idempotency, tx, &saved)?;
+                key.complete(store.idempotency, tx, entry.entry, &saved)?;
                 return Ok(Ok(saved));
             };
             Ok(Err((effect, saved)))

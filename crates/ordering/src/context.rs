@@ -16,14 +16,20 @@ use crate::{asks::Asks, store::Cause};
 pub struct Settings {
     /// Milliseconds in which an order must be paid, from its placing.
     pub payment_window_ms: u64,
+    /// Milliseconds from its shipping after which an order counts as received although nobody said so.
+    pub receipt_window_ms: u64,
     /// Milliseconds a request waits for its order to be arranged or cancelled before it is answered 202.
     pub answer_wait_ms_max: u64,
 }
 
 impl Default for Settings {
-    /// Half an hour to pay; an answer within three seconds.
+    /// Half an hour to pay; received after fifteen days; an answer within three seconds.
     fn default() -> Self {
-        Self { payment_window_ms: 30 * 60 * 1000, answer_wait_ms_max: 3_000 }
+        Self {
+            payment_window_ms: 30 * 60 * 1000,
+            receipt_window_ms: 15 * 24 * 3_600 * 1000,
+            answer_wait_ms_max: 3_000,
+        }
     }
 }
 
@@ -31,6 +37,10 @@ impl Settings {
     /// [`Self::payment_window_ms`].
     pub const fn payment_window(&self) -> Duration {
         Duration::from_millis(self.payment_window_ms)
+    }
+    /// [`Self::receipt_window_ms`].
+    pub const fn receipt_window(&self) -> Duration {
+        Duration::from_millis(self.receipt_window_ms)
     }
     /// [`Self::answer_wait_ms_max`].
     pub const fn answer_wait(&self) -> Duration {

@@ -73,13 +73,11 @@ pub fn module(deps: &Deps, settings: Settings, limits: &Limits) -> Result<Contex
 /// Storage, reactions, timers and sagas, without the routes.
 pub fn inner(ordering: &Ordering) -> Module {
     let mut module = Module::new(ordering.tools.store.clone(), store::migrations());
-    module.subscriptions = vec![
-        reactions::payment_captured::subscription(ordering.clone()),
-        reactions::payment_refunded::subscription(ordering.clone()),
-        reactions::shipment_shipped::subscription(ordering.clone()),
-        reactions::shipment_delivered::subscription(ordering.clone()),
+    module.subscriptions = reactions::subscriptions(ordering);
+    module.timers = vec![
+        reactions::order_deadline::handler(ordering.clone()),
+        reactions::receipt_due::handler(ordering.clone()),
     ];
-    module.timers = vec![reactions::order_deadline::handler(ordering.clone())];
     module.sagas = Some(ordering.engine.clone());
     module.projections = vec![projections::orders::projection()];
     module

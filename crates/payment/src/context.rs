@@ -1,6 +1,12 @@
 //! What every command and query of payment holds.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
+};
 
 use merx_contracts::ids::PaymentId;
 use merx_kernel::{Clock, IdGen, Result, Timestamp};
@@ -10,6 +16,7 @@ use merx_platform::{
     telemetry::Metrics,
 };
 use merx_sql::{Db, NewEvent, Query, RecordedEvent, StreamId, Tx};
+use prometheus_client::metrics::counter::Counter;
 
 use crate::{
     domain::{Payment, PaymentEvent},
@@ -35,6 +42,32 @@ pub struct Parts {
     pub metrics: Metrics,
     /// The provider.
     pub alipay: Arc<Alipay>,
+    /// Notifications nobody signed.
+    pub unsigned: Unsigned,
+}
+
+/// Notifications that Alipay did not sign. Anybody can send them, as many as they like: all are counted, and at most
+/// one a second is logged.
+pub struct Unsigned {
+    count: Counter,
+    /// The second the last one was logged in.
+    told: AtomicI64,
+}
+
+impl Unsigned {
+    /// None yet; the count is `merx_payment_unsigned_notifications_total`.
+    pub fn new(metrics: &Metrics) -> Self {
+        let help = "Payment notifications that the provider did not sign";
+        let count = metrics.register("payment_unsigned_notifications", help, Counter::default());
+        Self { count, told: AtomicI64::new(i64::MIN) }
+    }
+
+    /// Counts one more; `Some` with the count when it is to be logged.
+    pub(crate) fn counted(&self, now: Timestamp) -> Option<u64> {
+        let count = self.count.inc() + 1;
+        let second = now.as_secs();
+        (self.told.swap(second, Ordering::Relaxed) != second).then_some(count)
+    }
 }
 
 impl Payments {
@@ -57,6 +90,9 @@ impl Payments {
     }
     pub(crate) fn metrics(&self) -> &Metrics {
         &self.0.metrics
+    }
+    pub(crate) fn unsigned(&self) -> &Unsigned {
+        &self.0.unsigned
     }
     pub(crate) fn alipay(&self) -> &Alipay {
         &self.0.alipay

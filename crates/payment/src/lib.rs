@@ -23,7 +23,7 @@ use merx_platform::{Deps, Module, Projection, Store};
 use tonic::service::Routes;
 
 pub use config::{AlipayConfig, PaymentConfig};
-pub use context::{Parts, Payments};
+pub use context::{Parts, Payments, Unsigned};
 
 use provider::{Alipay, Outbound};
 
@@ -53,6 +53,7 @@ pub fn module(
         ids: deps.ids.clone(),
         metrics: deps.metrics.clone(),
         alipay: Arc::new(Alipay::new(&config.alipay, outbound)?),
+        unsigned: Unsigned::new(&deps.metrics),
     });
     let mut module = Module::new(store.clone(), store::migrations());
     module.rpc = Some(Routes::new(PaymentsServer::new(payments.clone())));

@@ -68,7 +68,7 @@ pub struct RefundRow {
     pub amount: Money,
     /// `requested`, `succeeded`, `failed`.
     pub status: String,
-    /// When it was asked.
+    /// When it was asked for, the last time.
     pub requested_at: Timestamp,
 }
 
@@ -343,10 +343,11 @@ pub mod project {
     }
 
     /// A refund that had ended is under way again.
-    pub fn refund_retried(tx: &mut Tx<'_>, refund_id: RefundId) -> Result<()> {
+    pub fn refund_retried(tx: &mut Tx<'_>, refund_id: RefundId, at: Timestamp) -> Result<()> {
         tx.execute(
-            "UPDATE payment_refunds SET status = 'requested', settled_at = NULL WHERE refund_id = ?",
-            params![refund_id],
+            "UPDATE payment_refunds SET status = 'requested', requested_at = ?, settled_at = NULL
+             WHERE refund_id = ?",
+            params![at, refund_id],
         )?;
         Ok(())
     }

@@ -140,14 +140,15 @@ async fn snapshot(
         let (events, projections) = (store.events.clone(), projections.to_vec());
         let seen = db
             .read("projection.checksum", move |q| {
-                if has_outstanding(q, &events)? {
-                    return Ok(None);
-                }
+                let last = match settled_position(q, &events) {
+                    Err(error) if error.is("projection.unsequenced") => return Ok(None),
+                    answer => answer?,
+                };
                 let of = |q: &mut _, tables: &[&'static str]| {
                     tables.iter().map(|table| checksum(q, table)).collect::<Result<Vec<_>>>()
                 };
                 let live = projections.iter().map(|p| of(q, p.tables)).collect::<Result<Vec<_>>>()?;
-                Ok(Some((live, events.last_position(q)?)))
+                Ok(Some((live, last)))
             })
             .await?;
         if let Some(seen) = seen {
@@ -164,12 +165,6 @@ async fn snapshot(
 
 fn unsequenced() -> Error {
     Error::unavailable("projection.unsequenced", "Events wait for their positions; try again in a moment.")
-}
-
-/// Whether events are stored that no reader of positions sees yet.
-fn has_outstanding(q: &mut impl Query, events: &EventLog) -> Result<bool> {
-    let outstanding = format!("SELECT COUNT(*) FROM {} WHERE position IS NULL", events.table());
-    Ok(q.query_one(&outstanding, params![], |row| row.get::<i64>(0))? > 0)
 }
 
 /// Applies the events up to position `last` to the projections in `target`.
@@ -191,6 +186,40 @@ async fn replay(db: &Db, store: &Store, target: &Db, projections: &[Projection],
     Ok(())
 }
 
+/// The position of the last event, when every event that can be seen has its position. One statement, so that both
+/// are of one moment even where each statement sees a newer one (READ COMMITTED).
+fn settled_position(q: &mut impl Query, events: &EventLog) -> Result<i64> {
+    let sql =
+        format!("SELECT COALESCE(MAX(position), 0), COUNT(*) - COUNT(position) FROM {}", events.table());
+    let (last, outstanding) =
+        q.query_one(&sql, params![], |row| Ok((row.get::<i64>(0)?, row.get::<i64>(1)?)))?;
+    if outstanding > 0 { Err(unsequenced()) } else { Ok(last) }
+}
+
+/// Empties the tables of a projection; answers the position of the last event whose rows went with them.
+///
+/// On MySQL and MariaDB others write meanwhile, and each statement here sees what was committed before it:
+/// - Whoever writes a row before its DELETE makes the DELETE wait for his commit. Then his row is gone, and his event
+///   may have no position yet. Asked before the DELETE, his event would not have been seen: so it is asked after.
+/// - Whoever changes a row after its DELETE waits for our commit, and finds the rebuilt row. His event is not
+///   committed, so it is beyond the position answered here.
+/// - Whoever inserts a row after the DELETE and commits before we ask has a row, and his event would be shown a second
+///   time: a table that is not empty any more sends us back to the beginning.
+fn emptied(tx: &mut Tx<'_>, events: &EventLog, projection: &Projection) -> Result<i64> {
+    for table in projection.tables {
+        tx.execute(&format!("DELETE FROM {table}"), params![])?;
+    }
+    let last = settled_position(tx, events)?;
+    for table in projection.tables {
+        let rows: i64 =
+            tx.query_one(&format!("SELECT COUNT(*) FROM {table}"), params![], |row| row.get(0))?;
+        if rows > 0 {
+            return Err(merx_sql::contention(format!("rows came into {table} while it was emptied")));
+        }
+    }
+    Ok(last)
+}
+
 /// Empties a projection and builds it again from the log, in one transaction: readers see the old one or the new
 /// one. Answers how many events made it.
 ///
@@ -200,22 +229,18 @@ async fn replay(db: &Db, store: &Store, target: &Db, projections: &[Projection],
 pub async fn rebuild(db: &Db, store: &Store, projection: Projection) -> Result<u64> {
     let log = store.events.clone();
     db.write_low("projection.rebuild", move |tx| {
-        if has_outstanding(tx, &log)? {
-            return Err(unsequenced());
-        }
-        for table in projection.tables {
-            tx.execute(&format!("DELETE FROM {table}"), params![])?;
-        }
+        let last = emptied(tx, &log, &projection)?;
         let (mut position, mut count) = (0, 0);
-        loop {
+        while position < last {
             let events = log.read_after(tx, position, CHUNK)?;
-            let Some(end) = events.last().and_then(|event| event.position) else { return Ok(count) };
-            for event in &events {
+            let Some(end) = events.last().and_then(|event| event.position) else { break };
+            for event in events.iter().filter(|event| event.position.is_some_and(|at| at <= last)) {
                 (projection.apply)(tx, event)?;
+                count += 1;
             }
             position = end;
-            count += events.len() as u64;
         }
+        Ok(count)
     })
     .await
 }

@@ -14,7 +14,7 @@ use merx_contracts::ids::{MessageId, SagaId};
 use merx_kernel::{Error, ErrorKind, Result, Timestamp};
 use merx_platform::{
     bus::Bus,
-    saga::{SagaEngine, SagaStatus},
+    saga::{SagaEngine, SagaRow, SagaStatus},
     store::{DeliveryState, Store},
 };
 use merx_sql::Db;
@@ -23,8 +23,8 @@ use tokio::net::UnixListener;
 
 /// The socket's name in the data folder.
 pub const SOCKET: &str = "admin.sock";
-/// The most rows a list shows.
-const LIST_MAX: i64 = 100;
+/// The most dead letters of one context, or sagas of one context and status, that a list shows.
+pub const LIST_MAX: usize = 1_000;
 
 /// What the routes work on.
 #[derive(Clone)]
@@ -117,21 +117,34 @@ async fn list_sagas(State(admin): State<Admin>) -> Result<Json<Vec<SagaLine>>, R
     for (store, engine) in &admin.contexts {
         let Some(engine) = engine else { continue };
         for status in SagaStatus::ALL.iter().copied().filter(|s| s.is_open()) {
-            for row in engine.list(Some(status), None, LIST_MAX).await? {
-                lines.push(SagaLine {
-                    id: row.id,
-                    context: store.context().to_owned(),
-                    name: row.name,
-                    status: status.name().to_owned(),
-                    failures: row.failures,
-                    next_attempt_at: row.next_attempt_at,
-                    problem: row.problem,
-                    created_at: row.created_at,
-                });
-            }
+            let rows = sagas_in(engine, status).await?;
+            lines.extend(rows.into_iter().map(|row| SagaLine {
+                id: row.id,
+                context: store.context().to_owned(),
+                name: row.name,
+                status: status.name().to_owned(),
+                failures: row.failures,
+                next_attempt_at: row.next_attempt_at,
+                problem: row.problem,
+                created_at: row.created_at,
+            }));
         }
     }
     Ok(Json(lines))
+}
+
+/// The newest sagas in a status; the engine answers a page at a time.
+async fn sagas_in(engine: &SagaEngine, status: SagaStatus) -> Result<Vec<SagaRow>> {
+    let mut rows: Vec<SagaRow> = Vec::new();
+    loop {
+        let before = rows.last().map(|row| row.id);
+        let page = engine.list(Some(status), before, i64::MAX).await?;
+        if page.is_empty() || rows.len() >= LIST_MAX {
+            rows.truncate(LIST_MAX);
+            return Ok(rows);
+        }
+        rows.extend(page);
+    }
 }
 
 async fn engine_of(admin: &Admin, id: SagaId) -> Result<SagaEngine> {
@@ -162,9 +175,10 @@ async fn list_dead_letters(State(admin): State<Admin>) -> Result<Json<Vec<DeadLe
     let mut lines = Vec::new();
     for (store, _) in &admin.contexts {
         let store = store.clone();
+        let limit = i64::try_from(LIST_MAX).unwrap_or(i64::MAX);
         let read = admin
             .db
-            .read("admin.dead_letters", move |q| store.deliveries.list(q, DeliveryState::Dead, LIST_MAX));
+            .read("admin.dead_letters", move |q| store.deliveries.list(q, DeliveryState::Dead, limit));
         lines.extend(read.await?.into_iter().map(|row| DeadLetterLine {
             subscription: row.subscription,
             message: row.message,

@@ -1,7 +1,7 @@
 //! The configuration of a shop. `config/embedded.toml` documents every key; a test reads it against this type.
 
 use std::{
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     ops::RangeInclusive,
     path::{Path, PathBuf},
 };
@@ -11,6 +11,9 @@ use merx_kernel::{Error, ErrorKind, Result, Secret};
 use merx_payment::PaymentConfig;
 use merx_platform::telemetry::LogOptions;
 use serde::Deserialize;
+
+/// The SQLite file in the data folder.
+pub const DATABASE: &str = "merx.db";
 
 /// The whole configuration. The file's `version` is the loader's.
 #[derive(Clone, Debug, Deserialize)]
@@ -51,13 +54,19 @@ pub struct DatabaseConfig {
 pub struct HttpConfig {
     /// Where it listens.
     pub listen: SocketAddr,
+    /// Proxies in front of it, whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<IpAddr>,
     /// Its limits.
     pub limits: Limits,
 }
 
 impl Default for HttpConfig {
     fn default() -> Self {
-        Self { listen: SocketAddr::from(([127, 0, 0, 1], 8080)), limits: Limits::default() }
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            trusted_proxies: Vec::new(),
+            limits: Limits::default(),
+        }
     }
 }
 
@@ -67,16 +76,20 @@ impl Default for HttpConfig {
 pub struct OrdersConfig {
     /// How long an order may stay unpaid.
     pub payment_deadline_s: u64,
+    /// How long after its shipping an order counts as received although nobody said so.
+    pub receipt_after_s: u64,
 }
 
 impl OrdersConfig {
     /// How long an order may stay unpaid at least and at most: a pay link ends a minute before it, a day is enough.
     pub const DEADLINE_S: RangeInclusive<u64> = 61..=86_400;
+    /// How long a parcel may be on its way at least and at most: an hour for a trial, half a year.
+    pub const RECEIPT_S: RangeInclusive<u64> = 3_600..=15_552_000;
 }
 
 impl Default for OrdersConfig {
     fn default() -> Self {
-        Self { payment_deadline_s: 1_800 }
+        Self { payment_deadline_s: 1_800, receipt_after_s: 1_296_000 }
     }
 }
 
@@ -100,9 +113,15 @@ impl Config {
     /// `config.invalid` with each wrong value by its path.
     pub fn check(&self) -> Result<()> {
         let mut all = Error::new(ErrorKind::Invalid, "config.invalid", "The configuration is not valid.");
-        if !OrdersConfig::DEADLINE_S.contains(&self.orders.payment_deadline_s) {
-            let (min, max) = OrdersConfig::DEADLINE_S.into_inner();
-            all = all.with_field("orders.payment_deadline_s", format!("must be from {min} to {max} seconds"));
+        let orders = &self.orders;
+        for (name, seconds, range) in [
+            ("orders.payment_deadline_s", orders.payment_deadline_s, OrdersConfig::DEADLINE_S),
+            ("orders.receipt_after_s", orders.receipt_after_s, OrdersConfig::RECEIPT_S),
+        ] {
+            if !range.contains(&seconds) {
+                let (min, max) = range.into_inner();
+                all = all.with_field(name, format!("must be from {min} to {max} seconds"));
+            }
         }
         if self.database.url.as_ref().is_some_and(|url| !url.expose().starts_with("mysql://")) {
             all = all.with_field("database.url", "must begin with mysql://; leave it out for SQLite");
@@ -125,7 +144,7 @@ impl Config {
     /// The URL of the database.
     pub fn database_url(&self) -> String {
         self.database.url.as_ref().map_or_else(
-            || format!("sqlite:{}", self.data_dir.join("merx.db").display()),
+            || format!("sqlite:{}", self.data_dir.join(DATABASE).display()),
             |url| url.expose().clone(),
         )
     }

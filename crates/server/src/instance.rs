@@ -16,7 +16,7 @@ use merx_sql::{Db, DbOptions};
 
 use crate::{
     cli::Place,
-    config::{Config, DatabaseConfig, HttpConfig, OrdersConfig},
+    config::{self, Config, DatabaseConfig, HttpConfig, OrdersConfig},
     demo::{self, Demo},
     files,
     shop::{self, Settings, Shop, Topology},
@@ -77,8 +77,10 @@ pub fn open(config: &Config, mode: Mode) -> Result<Shop> {
     let deps = Deps::new(db, clock, entropy);
     let settings = Settings {
         limits: config.http.limits.clone(),
+        trusted_proxies: config.http.trusted_proxies.clone(),
         ordering: merx_ordering::Settings {
             payment_window_ms: config.orders.payment_deadline_s * 1000,
+            receipt_window_ms: config.orders.receipt_after_s * 1000,
             ..merx_ordering::Settings::default()
         },
         payment: config.payment.clone(),
@@ -137,8 +139,30 @@ pub fn sandbox_file(data_dir: &Path) -> PathBuf {
 /// # Errors
 /// What the database says.
 pub fn open_sandbox_db(data_dir: &Path, mode: Mode) -> Result<Db> {
+    open_file(&sandbox_file(data_dir), mode)
+}
+
+fn open_file(path: &Path, mode: Mode) -> Result<Db> {
     let mut options = DbOptions::new(Arc::new(SystemClock));
     options.read_only = mode == Mode::ReadOnly;
     options.readers = 1;
-    Db::open(&format!("sqlite:{}", sandbox_file(data_dir).display()), options, &[])
+    Db::open(&format!("sqlite:{}", path.display()), options, &[])
+}
+
+/// Refuses a folder whose database `merx up` did not make: a real shop gets no demo by mistake.
+///
+/// # Errors
+/// `server.data_dir`; what the database says when it is not even ours.
+pub fn refuse_stranger(data_dir: &Path) -> Result<()> {
+    let database = data_dir.join(config::DATABASE);
+    if data_dir.join(files::DEMO).exists() || !database.exists() {
+        return Ok(());
+    }
+    drop(open_file(&database, Mode::ReadOnly)?);
+    let text = format!(
+        "{} holds a shop without a demo. Start it with `merx serve --config FILE`, restore its demo.json from a backup, \
+         or give another folder with --data.",
+        data_dir.display()
+    );
+    Err(Error::unavailable("server.data_dir", text))
 }

@@ -38,10 +38,12 @@ pub async fn up(args: Up) -> Result<()> {
     let limits = Limits {
         client_requests_per_minute_max: args.requests_per_minute,
         client_burst_max: args.requests_per_minute / 5,
+        // On loopback everybody comes from one network.
+        connections_per_network_max: Limits::default().connections_max,
         ..Limits::default()
     };
-    let http = HttpConfig { listen: args.listen, limits };
-    let orders = OrdersConfig { payment_deadline_s: args.payment_deadline_s };
+    let http = HttpConfig { listen: args.listen, limits, ..HttpConfig::default() };
+    let orders = OrdersConfig { payment_deadline_s: args.payment_deadline_s, ..OrdersConfig::default() };
     let config = instance::demo_config(&args.data, &demo, http, orders)?;
     let shop = instance::open(&config, Mode::ReadWrite)?;
     shop.migrate().await?;
@@ -51,7 +53,7 @@ pub async fn up(args: Up) -> Result<()> {
     let running = shop.start().await?;
     let stop = CancellationToken::new();
     let limits = &config.http.limits;
-    let sandbox = merx_http::serve(sandbox_listener, pages, limits, &shop.deps.tasks, stop.cancelled());
+    let sandbox = merx_http::serve(sandbox_listener, pages, limits, &[], &shop.deps.tasks, stop.cancelled());
     let shop = run(&shop, running, listener, &config, &stop, || greet(&args.data, &demo));
     let (outcome, ()) = tokio::join!(shop, sandbox);
     sandbox_db.close().await;
@@ -94,6 +96,7 @@ async fn sandbox(shop: &Shop, demo: &Demo, db: Db) -> Result<Router> {
 async fn prepare_demo(args: &Up) -> Result<(Demo, TcpListener, TcpListener)> {
     let listener = bind(args.listen, "--listen").await?;
     let sandbox_listener = bind(args.sandbox_listen, "--sandbox-listen").await?;
+    instance::refuse_stranger(&args.data)?;
     let mut demo = Demo::of(&args.data, &OsEntropy)?;
     demo.move_to(url_of(&listener)?, url_of(&sandbox_listener)?, args.database.clone());
     Ok((demo, listener, sandbox_listener))
@@ -148,9 +151,11 @@ async fn run(
             signals.next().await;
             tracing::info!("stopping: finishing what is in flight");
             health.drain();
+            shop.deps.clock.sleep(config.http.limits.drain_notice()).await;
             stop.cancel();
         };
-        merx_http::serve(listener, running.router, &config.http.limits, tasks, told).await;
+        let HttpConfig { limits, trusted_proxies, .. } = &config.http;
+        merx_http::serve(listener, running.router, limits, trusted_proxies, tasks, told).await;
         let ended = tasks.shutdown(SHUTDOWN_MAX).await;
         shop.deps.db.close().await;
         // The next start would replace it: one that stays does no harm.

@@ -1,6 +1,6 @@
 //! The wiring, in straight lines: which context is given what, in the order of who asks whom.
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use axum::Router;
 use merx_auditor::{Audit, Context, ProviderEntry};
@@ -57,6 +57,8 @@ impl Topology {
 pub struct Settings {
     /// Limits of the public API.
     pub limits: Limits,
+    /// Proxies in front of it, whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<IpAddr>,
     /// Orders.
     pub ordering: merx_ordering::Settings,
     /// Payment.
@@ -86,6 +88,7 @@ pub struct Shop {
     /// For demo data and the watch over orphans.
     pub inventory: merx_inventory::State,
     limits: Limits,
+    trusted_proxies: Vec<IpAddr>,
 }
 
 /// A shop at work.
@@ -106,7 +109,16 @@ impl Shop {
     /// # Errors
     /// `Invalid` naming each wrong value of the settings.
     pub fn wire(mut deps: Deps, settings: Settings) -> Result<Self> {
-        let Settings { limits, ordering, payment, accounts, signing_key, outbound, topology } = settings;
+        let Settings {
+            limits,
+            trusted_proxies,
+            ordering,
+            payment,
+            accounts,
+            signing_key,
+            outbound,
+            topology,
+        } = settings;
         let mut modules = Vec::new();
         let mut routes = Vec::new();
         let asks = Asks::register(&deps.metrics);
@@ -137,7 +149,7 @@ impl Shop {
         join(&mut deps, ordering);
 
         routes.push(crate::error_pages::route());
-        Ok(Self { deps, modules, routes, accounts, catalogue, inventory, limits })
+        Ok(Self { deps, modules, routes, accounts, catalogue, inventory, limits, trusted_proxies })
     }
 
     /// Brings every context's tables up to date.
@@ -175,7 +187,7 @@ impl Shop {
             tokens: Arc::new(self.accounts.verifier()),
             health: health.clone(),
             metrics: self.deps.metrics.clone(),
-            trusted_proxies: Vec::new(),
+            trusted_proxies: self.trusted_proxies.clone(),
             info: Info { title: "Merx".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() },
         };
         let router = merx_http::router(self.routes.clone(), edge);

@@ -260,7 +260,7 @@ impl Staff {
             Begun::Fresh => {
                 let view = ShipmentView::from(change(tx)?);
                 let saved = answer(StatusCode::OK, &view)?;
-                key.complete(keys, tx, &saved)?;
+                key.complete(keys, tx, message, &saved)?;
                 Ok(Ok(saved))
             }
             Begun::Repeated { effect, saved } => Ok(Err((effect, saved))),

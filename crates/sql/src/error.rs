@@ -141,6 +141,16 @@ pub(crate) fn cannot_open(path: &str, why: &str) -> Error {
     )
 }
 
+pub(crate) fn no_database(name: &str) -> Error {
+    Error::unavailable(
+        "sql.cannot_open",
+        format!(
+            "The server has no database `{name}`, and none was made. \
+             Start the shop once, which makes it, or correct the URL of the database."
+        ),
+    )
+}
+
 pub(crate) fn server_too_old(why: &str) -> Error {
     Error::rejected("sql.server_too_old", why)
 }

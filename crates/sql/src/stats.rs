@@ -53,6 +53,10 @@ pub struct Stats {
     pub labels: BTreeMap<&'static str, LabelStats>,
     /// Commits of batches that changed something: one fsync each.
     pub commits: u64,
+    /// Times the write-ahead log of SQLite was copied into its file.
+    pub checkpoints: u64,
+    /// Those of them that a reader's snapshot kept from beginning the log anew.
+    pub checkpoints_held_back: u64,
 }
 
 impl Stats {
@@ -77,7 +81,12 @@ impl Stats {
                 labels.insert(*label, difference);
             }
         }
-        Self { labels, commits: self.commits - earlier.commits }
+        Self {
+            labels,
+            commits: self.commits - earlier.commits,
+            checkpoints: self.checkpoints - earlier.checkpoints,
+            checkpoints_held_back: self.checkpoints_held_back - earlier.checkpoints_held_back,
+        }
     }
 
     /// The sum over all labels.
@@ -152,6 +161,12 @@ impl Book {
         self.batch_size.observe(u32::try_from(batch).unwrap_or(u32::MAX).into());
     }
 
+    pub(crate) fn checkpointed(&self, held_back: bool) {
+        let mut stats = self.lock();
+        stats.checkpoints += 1;
+        stats.checkpoints_held_back += u64::from(held_back);
+    }
+
     pub(crate) fn snapshot(&self) -> Stats {
         self.lock().clone()
     }
@@ -185,8 +200,19 @@ impl Collector for BookCollector {
                 counter.encode(family.encode_family(&[("label", *label)])?)?;
             }
         }
-        let commits = ConstCounter::new(stats.commits);
-        commits.encode(encoder.encode_descriptor("commits", "Durable commits", None, MetricType::Counter)?)
+        for (name, help, value) in [
+            ("commits", "Durable commits", stats.commits),
+            ("checkpoints", "Times the write-ahead log was copied into the file", stats.checkpoints),
+            (
+                "checkpoints_held_back",
+                "Checkpoints that a long read kept from beginning the log anew",
+                stats.checkpoints_held_back,
+            ),
+        ] {
+            let counter = ConstCounter::new(value);
+            counter.encode(encoder.encode_descriptor(name, help, None, MetricType::Counter)?)?;
+        }
+        Ok(())
     }
 }
 

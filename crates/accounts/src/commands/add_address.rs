@@ -19,13 +19,13 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct AddressMade {
     /// The new address.
-    pub address_id: AddressId,
+    pub id: AddressId,
 }
 
 impl AddressMade {
     /// The answer to keep.
     pub(crate) fn saved(id: AddressId) -> Result<Saved> {
-        answer(StatusCode::CREATED, &Self { address_id: id })
+        answer(StatusCode::CREATED, &Self { id })
     }
 }
 
@@ -50,7 +50,7 @@ pub async fn add_address(
                     return Err(full());
                 }
                 store::insert_address(tx, id, account, &address, now)?;
-                key.complete(keys, tx, &AddressMade::saved(id)?)?;
+                key.complete(keys, tx, id, &AddressMade::saved(id)?)?;
             }
             Ok(begun)
         })

@@ -70,7 +70,7 @@ pub async fn log_in(state: &State, command: LogIn) -> Result<SessionTokens> {
         state.clock.now(),
     );
     let ticket = admitted.map_err(too_many)?;
-    let forgive = || state.throttle.lock().unwrap_or_else(PoisonError::into_inner).forgive(subject, ticket);
+    let forgive = || state.throttle.lock().unwrap_or_else(PoisonError::into_inner).forgive(ticket);
     let (stored, principal) = match found.credentials {
         Some((hash, principal)) => (Some(hash), Some(principal)),
         None => (None, None),

@@ -2,7 +2,8 @@
 //!
 //! In any five minutes ten guesses at most, wherever they come from. Of these one network gets five, and networks
 //! the account never logged in from get seven together: whoever guesses from one place or from many, the owner at
-//! a known place still has a try, so nobody can lock an owner out.
+//! a known place still has a try, so nobody can lock an owner out. The owner at a new place has one after ten
+//! minutes: the turn of a newcomer, which is beyond these limits; [`super::newcomers`] says at what price.
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -11,6 +12,8 @@ use std::{
 
 use merx_http::ClientAddress;
 use merx_kernel::Timestamp;
+
+use super::newcomers::Newcomers;
 
 /// The time guesses are counted over.
 pub const WINDOW: Duration = Duration::from_secs(300);
@@ -31,7 +34,27 @@ pub type Subject = [u8; 32];
 pub struct Throttle {
     guesses: BTreeMap<Subject, VecDeque<Guess>>,
     by_latest: BTreeSet<(Timestamp, Subject)>,
+    newcomers: Newcomers,
     tickets: u64,
+}
+
+/// A guess that may be evaluated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ticket {
+    /// It counts.
+    Counted {
+        /// At whom.
+        subject: Subject,
+        /// Which.
+        number: u64,
+    },
+    /// It is the turn of a newcomer.
+    Turn {
+        /// At whom.
+        subject: Subject,
+        /// Whose.
+        network: ClientAddress,
+    },
 }
 
 struct Guess {
@@ -52,7 +75,7 @@ impl Throttle {
         network: ClientAddress,
         known: bool,
         now: Timestamp,
-    ) -> Result<u64, Duration> {
+    ) -> Result<Ticket, Duration> {
         let log = self.guesses.entry(subject).or_default();
         let latest = log.back().map(|g| g.at);
         while log.front().is_some_and(|g| g.at.plus(WINDOW) <= now) {
@@ -64,7 +87,14 @@ impl Throttle {
             wait(log, GUESSES_OF_STRANGERS_MAX, now, |g| g.stranger).filter(|_| !known),
         ];
         if let Some(wait) = waits.into_iter().flatten().max() {
-            return Err(wait);
+            if known || log.iter().any(|g| g.network == network) {
+                return Err(wait);
+            }
+            return match self.newcomers.wait(subject, network, now) {
+                Some(Duration::ZERO) => Ok(Ticket::Turn { subject, network }),
+                Some(turn) => Err(wait.min(turn)),
+                None => Err(wait),
+            };
         }
         self.tickets += 1;
         log.push_back(Guess { at: now, network, stranger: !known, ticket: self.tickets });
@@ -73,14 +103,21 @@ impl Throttle {
         }
         self.by_latest.insert((now, subject));
         self.forget(now);
-        Ok(self.tickets)
+        Ok(Ticket::Counted { subject, number: self.tickets })
     }
 
     /// Gives a guess back: it was right, or could not be evaluated.
-    pub fn forgive(&mut self, subject: Subject, ticket: u64) {
+    pub fn forgive(&mut self, ticket: Ticket) {
+        match ticket {
+            Ticket::Counted { subject, number } => self.uncount(subject, number),
+            Ticket::Turn { subject, network } => self.newcomers.forgive(subject, network),
+        }
+    }
+
+    fn uncount(&mut self, subject: Subject, number: u64) {
         if let Some(log) = self.guesses.get_mut(&subject) {
             let latest = log.back().map(|g| g.at);
-            log.retain(|g| g.ticket != ticket);
+            log.retain(|g| g.ticket != number);
             if let Some(latest) = latest {
                 self.by_latest.remove(&(latest, subject));
             }

@@ -27,7 +27,7 @@ use crate::{
 #[derive(Serialize, Deserialize, JsonSchema)]
 pub struct AddressView {
     /// The version.
-    pub address_id: AddressId,
+    pub id: AddressId,
     /// The address.
     pub address: AddressForm,
     /// The lines of a shipping label.
@@ -56,7 +56,7 @@ struct Desk {
 
 fn view(row: AddressRow) -> AddressView {
     AddressView {
-        address_id: row.id,
+        id: row.id,
         label: row.address.label(),
         address: row.address.form().clone(),
         created_at: row.created_at,
@@ -100,8 +100,8 @@ async fn replace(
     Path(id): Path<AddressId>,
     Json(form): Json<AddressForm>,
 ) -> Answer<Json<AddressMade>> {
-    let address_id = replace_address(&state, caller.account, id, Address::new(form)?).await?;
-    Ok(Json(AddressMade { address_id }))
+    let id = replace_address(&state, caller.account, id, Address::new(form)?).await?;
+    Ok(Json(AddressMade { id }))
 }
 
 async fn retire(

@@ -60,7 +60,7 @@ pub struct TokensView {
 #[derive(Serialize, Deserialize, JsonSchema)]
 pub struct SessionView {
     /// The session.
-    pub session_id: SessionId,
+    pub id: SessionId,
     /// What the client calls itself.
     pub client: String,
     /// When it began.
@@ -116,7 +116,7 @@ async fn list(Shared(state): Shared<State>, Caller(caller): Caller) -> Answer<Js
         .into_iter()
         .map(|row| SessionView {
             current: row.id == caller.session,
-            session_id: row.id,
+            id: row.id,
             client: row.client,
             created_at: row.created_at,
             used_at: row.used_at,

@@ -18,7 +18,7 @@ fn with(name: &str, value: Value) -> Value {
 }
 async fn add(world: &World, tokens: &Value, key: &str, form: Value) -> String {
     let made = world.ask(post("/v1/addresses", form).token(tokens).key(key)).await.is(201);
-    made["address_id"].as_str().unwrap().to_owned()
+    made["id"].as_str().unwrap().to_owned()
 }
 
 #[tokio::test(start_paused = true)]
@@ -34,7 +34,7 @@ async fn an_address_is_added_listed_edited_and_deleted() {
         json!(["518000 CN", "广东省 深圳市 南山区科技园南路1号 3栋502", "王小明 13800138000"])
     );
     let new = world.ask(put(&path, with("recipient", json!("李雷"))).token(&me)).await.is(200);
-    let new = new["address_id"].as_str().unwrap().to_owned();
+    let new = new["id"].as_str().unwrap().to_owned();
     assert_ne!(new, old);
     let before = world.ask(get(&path).token(&me)).await.is(200);
     assert_eq!(
@@ -44,10 +44,10 @@ async fn an_address_is_added_listed_edited_and_deleted() {
     assert_eq!(before["replaced_by"], new);
     let list = world.ask(get("/v1/addresses").token(&me)).await.is(200);
     assert_eq!(list["items"].as_array().unwrap().len(), 1);
-    assert_eq!(list["items"][0]["address_id"], new);
+    assert_eq!(list["items"][0]["id"], new);
     // The repetition of an edit answers what the edit did.
     let again = world.ask(put(&path, with("recipient", json!("李雷"))).token(&me)).await.is(200);
-    assert_eq!(again["address_id"], new);
+    assert_eq!(again["id"], new);
     world
         .ask(put(&path, with("recipient", json!("韩梅梅"))).token(&me))
         .await
@@ -56,7 +56,7 @@ async fn an_address_is_added_listed_edited_and_deleted() {
         .ask(put(format!("/v1/addresses/{new}"), with("recipient", json!("李雷"))).token(&me))
         .await
         .is(200);
-    assert_eq!(same["address_id"], new, "nothing changed, so no new version");
+    assert_eq!(same["id"], new, "nothing changed, so no new version");
     for _ in 0..2 {
         world.ask(delete(format!("/v1/addresses/{new}")).token(&me)).await.is(204);
     }
@@ -70,8 +70,8 @@ async fn the_same_key_adds_one_address_and_keeps_nothing_personal() {
     let me = world.customer("a@example.com").await;
     let asked = (0..20).map(|_| world.ask(post("/v1/addresses", shenzhen()).token(&me).key("k1")));
     let replies = futures_util::future::join_all(asked).await;
-    let first = replies[0].json["address_id"].clone();
-    assert!(replies.iter().all(|r| r.status == 201 && r.json["address_id"] == first));
+    let first = replies[0].json["id"].clone();
+    assert!(replies.iter().all(|r| r.status == 201 && r.json["id"] == first));
     let list = world.ask(get("/v1/addresses").token(&me)).await.is(200);
     assert_eq!(list["items"].as_array().unwrap().len(), 1);
     let other = world.ask(post("/v1/addresses", with("line2", json!("x"))).token(&me).key("k1")).await;
@@ -80,7 +80,7 @@ async fn the_same_key_adds_one_address_and_keeps_nothing_personal() {
         q.query("SELECT body FROM accounts_idempotency", params![], |r| r.get::<String>(0))
     };
     let kept = world.deps.db.read("test.kept", kept).await.unwrap();
-    assert_eq!(kept, [format!("{{\"address_id\":{first}}}")]);
+    assert_eq!(kept, [format!("{{\"id\":{first}}}")]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -97,7 +97,7 @@ async fn fifty_addresses_are_the_most() {
     let full = world.ask(post("/v1/addresses", shenzhen()).token(&me).key("k50")).await;
     full.is_problem(409, "accounts.address_limit");
     let list = world.ask(get("/v1/addresses").token(&me)).await.is(200);
-    let one = list["items"][7]["address_id"].as_str().unwrap().to_owned();
+    let one = list["items"][7]["id"].as_str().unwrap().to_owned();
     for _ in 0..3 {
         world.ask(delete(format!("/v1/addresses/{one}")).token(&me)).await.is(204);
     }
@@ -143,7 +143,7 @@ async fn wrong_addresses_are_named_property_by_property() {
         ("postcode", json!("<script>")),
         ("account_id", json!("acc_00000000000000000000000001")),
         ("retired", json!(true)),
-        ("address_id", json!("adr_00000000000000000000000001")),
+        ("id", json!("adr_00000000000000000000000001")),
     ] {
         let reply = world.ask(post("/v1/addresses", with(name, value)).token(&me).key("k")).await;
         reply.is_problem(400, "request.invalid");

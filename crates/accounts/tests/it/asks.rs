@@ -31,7 +31,7 @@ async fn an_address_is_answered_to_who_names_its_owner() {
         "country": "CN", "region": "广东省", "city": "深圳市", "line1": "南山区1号", "recipient": "王小明", "phone": "13800138000",
     });
     let made = world.ask(post("/v1/addresses", form.clone()).token(&me).key("k")).await.is(201);
-    let (id, mine) = (&made["address_id"], &me["account_id"]);
+    let (id, mine) = (&made["id"], &me["account_id"]);
     let peers: [fn(&World) -> Peer; 3] = [
         |w| Peer::local(merx_accounts::service(&w.state)),
         |w| Peer::loopback(merx_accounts::service(&w.state)),
@@ -64,8 +64,8 @@ async fn an_address_is_answered_to_who_names_its_owner() {
     let old = address(&world, peers[0], id, mine).await.unwrap();
     assert_eq!((old.recipient.as_str(), old.retired), ("王小明", true));
     world
-        .ask(delete(format!("/v1/addresses/{}", new["address_id"].as_str().unwrap())).token(&me))
+        .ask(delete(format!("/v1/addresses/{}", new["id"].as_str().unwrap())).token(&me))
         .await
         .is(204);
-    assert!(address(&world, peers[0], &new["address_id"], mine).await.unwrap().retired);
+    assert!(address(&world, peers[0], &new["id"], mine).await.unwrap().retired);
 }

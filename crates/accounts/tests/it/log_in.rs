@@ -183,3 +183,27 @@ async fn accounts_are_made_once() {
     assert_eq!(refused(command("b@example.com", "short", &[Role::Customer])).await, "request.invalid");
     assert_eq!(refused(command("b@example.com", PASSWORD, &[])).await, "request.invalid");
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_owner_at_a_new_place_is_let_in_while_others_guess() {
+    let world = World::new().await;
+    world.account("victim@example.com", &[Role::Customer]).await;
+    let attackers: Vec<&'static str> =
+        (0..40).map(|n| -> &'static str { format!("203.0.113.{n}").leak() }).collect();
+    let mut waited = Duration::ZERO;
+    loop {
+        for network in &attackers {
+            world.log_in("victim@example.com", "guess", network).await;
+        }
+        let reply = world.log_in("victim@example.com", PASSWORD, "198.51.100.7").await;
+        if reply.status == 201 {
+            break;
+        }
+        reply.is_problem(429, "accounts.too_many_logins");
+        let wait = Duration::from_secs(reply.headers["retry-after"].to_str().unwrap().parse().unwrap());
+        waited += wait;
+        world.pass(wait).await;
+    }
+    assert!(waited <= Duration::from_secs(15 * 60), "{waited:?}");
+    world.log_in("victim@example.com", PASSWORD, "198.51.100.7").await.is(201);
+}

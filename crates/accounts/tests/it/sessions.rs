@@ -82,7 +82,7 @@ async fn sessions_are_listed_and_ended_from_another_device() {
         (items[0]["client"].as_str(), items[0]["current"].as_bool()),
         (Some("Laptop/1.0"), Some(true))
     );
-    assert_eq!(items[1]["session_id"], phone["session_id"]);
+    assert_eq!(items[1]["id"], phone["session_id"]);
     let path = format!("/v1/sessions/{}", phone["session_id"].as_str().unwrap());
     world.ask(delete(&path).token(&laptop)).await.is(204);
     world.ask(delete(&path).token(&laptop)).await.is(204);

@@ -1,6 +1,6 @@
 //! What the edge does for every request.
 
-use std::{sync::atomic::Ordering, time::Duration};
+use std::time::Duration;
 
 use axum::body::Body;
 use bytes::Bytes;
@@ -141,7 +141,7 @@ async fn a_required_key_is_demanded_and_checked() {
 #[tokio::test(start_paused = true)]
 async fn a_changing_handler_outlives_its_client_and_its_time_limit() {
     let kit = Kit::new();
-    let count = || kit.effects.0.load(Ordering::SeqCst);
+    let count = || kit.effects.count();
     // The time limit answers, the work goes on.
     kit.ask(empty(request("POST", "/v1/slow"))).await.is_problem(504, "request.timeout");
     assert_eq!(count(), 0);
@@ -194,6 +194,56 @@ async fn overload_is_shed() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_sends_slowly_keeps_nobody_out() {
+    let kit = Kit::with(Limits { requests_in_flight_max: 1, ..Limits::default() });
+    let never = || Body::from_stream(futures_util::stream::pending::<Result<Bytes, std::io::Error>>());
+    let slow = futures_util::future::join_all((0..10).map(|_| kit.send(never())));
+    let other = async {
+        assert_eq!(kit.get("/v1/hello").await.status, 200);
+        assert_eq!(kit.send(ORDER).await.status, 201);
+    };
+    let (slow, ()) = tokio::join!(biased; slow, other);
+    slow.iter().for_each(|reply| drop(reply.is_problem(408, "request.body_timeout")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_command_keeps_its_place_when_its_client_hangs_up() {
+    let kit = Kit::with(Limits { requests_in_flight_max: 1, ..Limits::default() });
+    for method in ["POST", "GET"] {
+        let asked = kit.ask(empty(request(method, "/v1/slow")));
+        assert!(tokio::time::timeout(Duration::from_secs(1), asked).await.is_err(), "the client hangs up");
+        if method == "POST" {
+            kit.get("/v1/hello").await.is_problem(503, "request.overloaded");
+            for probe in ["/livez", "/readyz", "/metrics"] {
+                assert_eq!(kit.get(probe).await.status, 200, "{probe} is not shed");
+            }
+            kit.clock.sleep(Duration::from_secs(30)).await;
+        }
+        assert_eq!(kit.get("/v1/hello").await.status, 200, "{method}");
+    }
+    assert_eq!(kit.effects.count(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn readiness_is_looked_at_once_a_second() {
+    let kit = Kit::new();
+    let ask = || futures_util::future::join_all((0..100).map(|_| kit.get("/readyz")));
+    for seconds in 1..=3 {
+        for reply in ask().await {
+            assert_eq!((reply.status.as_u16(), &reply.json()["checks"]["counted"]), (200, &"ok".into()));
+        }
+        kit.clock.sleep(Duration::from_millis(999)).await;
+        ask().await;
+        assert_eq!(kit.looked.count(), seconds);
+        kit.clock.sleep(Duration::from_millis(1)).await;
+    }
+    ask().await;
+    kit.health.drain();
+    assert_eq!(kit.get("/readyz").await.status, 503, "the end is told at once");
+    assert_eq!(kit.looked.count(), 4);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_trace_goes_in_and_through() {
     let kit = Kit::new();
     let sent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
@@ -242,6 +292,9 @@ async fn the_address_of_a_client_is_believed_from_trusted_proxies_only() {
         ("10.0.0.1", "6.6.6.6, 1.1.1.1", "1.1.1.1"),
         ("10.0.0.1", "1.1.1.1, 10.0.0.1", "1.1.1.1"),
         ("10.0.0.1", "rubbish", "10.0.0.1"),
+        ("::ffff:10.0.0.1", "1.1.1.1, ::ffff:10.0.0.1", "1.1.1.1"),
+        ("::ffff:203.0.113.9", "1.1.1.1", "203.0.113.9"),
+        ("10.0.0.1", "2001:db8::1", "2001:db8::1"),
     ] {
         let mut asked = empty(request("GET", "/v1/where").header("x-forwarded-for", forwarded));
         let peer = std::net::SocketAddr::new(peer.parse().unwrap(), 1);

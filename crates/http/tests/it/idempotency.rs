@@ -68,7 +68,7 @@ async fn make(State(shop): State<Shop>, key: IdempotencyKey, Json(wish): Json<Va
                 _ => made(id)?,
             };
             let kept = given.clone();
-            shop.db.write("shop.answer", move |tx| key.complete(keys, tx, &kept)).await?;
+            shop.db.write("shop.answer", move |tx| key.complete(keys, tx, id, &kept)).await?;
             Ok(respond(given))
         }
     }

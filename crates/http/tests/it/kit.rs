@@ -6,7 +6,7 @@ use axum::{Router, body::Body, extract::State, response::Response};
 use http::{HeaderMap, Request, StatusCode, header};
 use http_body_util::BodyExt as _;
 use merx_http::{
-    Access, Answer, Caller, ClientAddress, Created, Edge, Form, Health, Idempotency, IdempotencyKey, Info,
+    Access, Answer, Caller, Check, ClientAddress, Created, Edge, Form, Health, Idempotency, IdempotencyKey, Info,
     Json, Limits, Owner, Path, Query, Revocations, Route, request_id, router,
     token::{Realm, TokenSigner, TokenVerifier},
 };
@@ -36,11 +36,29 @@ pub struct Kit {
     pub tasks: Tasks,
     pub metrics: Metrics,
     pub health: Health,
+    /// How often readiness was really looked at.
+    pub looked: Effects,
     pub effects: Effects,
 }
 
 #[derive(Clone, Default)]
 pub struct Effects(pub Arc<std::sync::atomic::AtomicU32>);
+
+impl Effects {
+    pub fn count(&self) -> u32 {
+        self.0.load(std::sync::atomic::Ordering::SeqCst)
+    }
+    fn add(&self) {
+        self.0.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+    }
+    fn counting(&self) -> Check {
+        let effects = self.clone();
+        Arc::new(move || {
+            effects.add();
+            Box::pin(async { Ok(()) })
+        })
+    }
+}
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -77,7 +95,7 @@ async fn place(Json(order): Json<Order>) -> Answer<Created<Seen>> {
 }
 async fn slow_effect(State((clock, effects)): State<(Arc<dyn Clock>, Effects)>) -> Json<Seen> {
     clock.sleep(Duration::from_secs(30)).await;
-    effects.0.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+    effects.add();
     seen("done")
 }
 async fn fail() -> Answer<()> {
@@ -223,7 +241,8 @@ impl Kit {
             TokenSigner::new(&Secret::new(vec![9; 32]), Realm::default(), Duration::from_secs(600)).unwrap();
         let tokens =
             TokenVerifier::new([signer.public_key()], Realm::default(), shared.clone(), revocations.clone());
-        let (metrics, health) = (Metrics::new(), Health::new([]));
+        let (metrics, looked) = (Metrics::new(), Effects::default());
+        let health = Health::new([("counted", looked.counting())]);
         let edge = Edge {
             limits,
             clock: shared.clone(),
@@ -237,7 +256,7 @@ impl Kit {
             info: Info::default(),
         };
         let router = router(routes, edge);
-        Self { router, signer, revocations, clock, tasks, metrics, health, effects }
+        Self { router, signer, revocations, clock, tasks, metrics, health, looked, effects }
     }
 
     pub fn token(&self, account: u128, roles: &[Role]) -> String {

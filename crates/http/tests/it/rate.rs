@@ -65,9 +65,33 @@ async fn clients_are_told_and_refused() {
     // Who guesses tokens is counted by address.
     let guess = Request::get("/v1/me").header("authorization", "Bearer guess").body(Body::empty()).unwrap();
     kit.ask(guess).await.is_problem(429, "request.rate_limited");
-    // Probes and signed machines are not counted.
+    // Probes are not counted.
     assert_eq!(kit.get("/livez").await.status, 200);
     kit.clock.sleep(Duration::from_secs(1)).await;
     assert_eq!(kit.get("/v1/hello").await.status, 200);
     assert!(kit.metrics.render().unwrap().contains("http_requests_rate_limited_total 2"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn machines_that_sign_have_a_rate_of_their_own() {
+    let limits = Limits {
+        client_requests_per_minute_max: 60,
+        client_burst_max: 1,
+        signed_requests_per_minute_max: 600,
+        ..Limits::default()
+    };
+    let kit = Kit::with(limits);
+    let notify = || {
+        let form = Request::post("/v1/notify").header("content-type", "application/x-www-form-urlencoded");
+        kit.ask(form.body(Body::from("text=a")).unwrap())
+    };
+    for _ in 0..60 {
+        assert_eq!(notify().await.status, 200);
+    }
+    let refused = notify().await;
+    refused.is_problem(429, "request.rate_limited");
+    assert_eq!(refused.header("ratelimit-policy"), "\"client\";q=600;w=60");
+    assert_eq!(kit.get("/v1/hello").await.status, 200, "the same network's other requests are not touched");
+    kit.clock.sleep(Duration::from_millis(100)).await;
+    assert_eq!(notify().await.status, 200);
 }

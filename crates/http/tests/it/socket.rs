@@ -1,13 +1,17 @@
 //! The server loop over real sockets: slow, flooding and broken clients, and an orderly end. Nothing here waits
 //! for a time to pass; each test waits for what the server does.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 
 use merx_http::{Limits, serve};
 use merx_platform::tasks::Task;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpSocket, TcpStream},
     sync::Notify,
 };
 
@@ -21,6 +25,11 @@ struct Server {
 }
 
 async fn start(limits: Limits) -> Server {
+    start_behind(&[], limits).await
+}
+
+async fn start_behind(proxies: &[IpAddr], limits: Limits) -> Server {
+    let proxies = proxies.to_vec();
     let kit = Kit::with(limits.clone());
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -28,7 +37,7 @@ async fn start(limits: Limits) -> Server {
     let (router, tasks, stopped) = (kit.router.clone(), kit.tasks.clone(), stop.clone());
     let work = async move {
         let connections = tasks.clone();
-        serve(listener, router, &limits, &connections, stopped.notified()).await;
+        serve(listener, router, &limits, &proxies, &connections, stopped.notified()).await;
     };
     let done = kit.tasks.spawn("test.server", work);
     Server { address, stop, done, kit }
@@ -178,4 +187,68 @@ async fn connections_beyond_the_limit_wait_their_turn() {
     }
     drop(first);
     assert!(second.await.starts_with("HTTP/1.1 200"));
+}
+
+/// A connection that is being served, or `None` when the server has closed it.
+async fn connect(from: &str, to: SocketAddr) -> Option<TcpStream> {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind(SocketAddr::new(from.parse().unwrap(), 0)).unwrap();
+    let mut stream = socket.connect(to).await.unwrap();
+    let _ = stream.write_all(b"GET /v1/hello HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    let mut answer = [0u8; 12];
+    stream.read_exact(&mut answer).await.ok()?;
+    assert_eq!(&answer, b"HTTP/1.1 200");
+    Some(stream)
+}
+
+#[tokio::test]
+async fn one_network_has_so_many_connections_only() {
+    let limits = Limits { connections_per_network_max: 2, ..Limits::default() };
+    let server = start(limits.clone()).await;
+    let mut held = Vec::new();
+    for _ in 0..2 {
+        held.push(connect("127.0.0.2", server.address).await.expect("served"));
+    }
+    for _ in 0..10 {
+        assert!(connect("127.0.0.2", server.address).await.is_none(), "one too many is closed");
+    }
+    assert!(connect("127.0.0.3", server.address).await.is_some(), "another network is not touched");
+    drop(held.pop());
+    while connect("127.0.0.2", server.address).await.is_none() {
+        tokio::task::yield_now().await;
+    }
+    let server = start_behind(&["127.0.0.2".parse().unwrap()], limits).await;
+    for _ in 0..10 {
+        held.push(connect("127.0.0.2", server.address).await.expect("a proxy brings many clients"));
+    }
+}
+
+#[tokio::test]
+async fn who_has_connected_before_the_end_is_served() {
+    let kit = Kit::new();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut waiting = Vec::new();
+    for number in 0..20 {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        // Every second one has connected and not spoken yet.
+        if number % 2 == 0 {
+            stream.write_all(b"GET /v1/hello HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+        }
+        waiting.push(stream);
+    }
+    let (limits, over) = (Limits::default(), std::future::ready(()));
+    let served = serve(listener, kit.router.clone(), &limits, &[], &kit.tasks, over);
+    let clients = async {
+        for (number, stream) in waiting.iter_mut().enumerate() {
+            if number % 2 == 1 {
+                stream.write_all(b"GET /v1/hello HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+            }
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).await.unwrap();
+            assert!(answer.starts_with("HTTP/1.1 200"), "{number}: {answer}");
+        }
+    };
+    tokio::join!(served, clients);
+    assert!(TcpStream::connect(address).await.is_err());
 }

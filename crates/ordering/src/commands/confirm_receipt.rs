@@ -1,16 +1,21 @@
-//! The buyer has the goods: the order is completed.
+//! The goods count as received: the order is completed.
 
 use merx_contracts::{events::ordering as facts, ids::OrderId};
 use merx_http::{Begun, IdempotencyKey};
 use merx_kernel::Result;
-use merx_platform::store::Saved;
+use merx_platform::{
+    Loaded, Store,
+    store::{Saved, TimerId},
+};
+use merx_sql::Tx;
 
 use super::Earlier;
 use crate::{
     context::Ordering,
-    domain::{Command, Rejection},
+    domain::{Command, Order, ReceivedBy, Rejection},
     queries::orders::{self, Reader},
-    store,
+    reactions::receipt_due,
+    store::{self, Cause},
 };
 
 /// What became of the request.
@@ -20,6 +25,27 @@ pub enum Received {
     Answer(Saved),
     /// The same request was made before.
     Repeated(Earlier),
+}
+
+/// Completes the order and tells it; `false` when it was complete before.
+///
+/// # Errors
+/// As [`confirm_receipt`].
+pub(crate) fn complete(
+    store: &Store,
+    tx: &mut Tx<'_>,
+    loaded: Loaded<Order>,
+    by: ReceivedBy,
+    cause: &Cause,
+) -> Result<bool> {
+    let order_id = cause.facts.order_id;
+    let changed = store::change(store, tx, loaded, &Command::ConfirmReceipt(by), cause)?;
+    if changed.events.is_empty() {
+        return Ok(false);
+    }
+    let account_id = changed.terms()?.account_id;
+    cause.publish(store, tx, &facts::OrderCompleted { order_id, account_id })?;
+    Ok(true)
 }
 
 /// Confirms the receipt; key, events, row, fact and answer in one transaction.
@@ -45,13 +71,12 @@ pub async fn confirm_receipt(
             let loaded = store::load(&store, tx, order_id)?;
             let account_id = loaded.state.terms.as_ref().ok_or(Rejection::OrderUnknown)?.account_id;
             buyer.check(account_id)?;
-            let changed = store::change(&store, tx, loaded, &Command::ConfirmReceipt, &cause)?;
-            if !changed.events.is_empty() {
-                cause.publish(&store, tx, &facts::OrderCompleted { order_id, account_id })?;
+            if complete(&store, tx, loaded, ReceivedBy::Buyer, &cause)? {
+                store.timers.cancel(tx, TimerId::of(receipt_due::KIND, order_id))?;
             }
             let view = orders::view(tx, order_id, buyer)?;
             let answer = merx_http::answer(http::StatusCode::OK, &view)?;
-            key.complete(store.idempotency, tx, &answer)?;
+            key.complete(store.idempotency, tx, order_id, &answer)?;
             Ok(Received::Answer(answer))
         })
         .await

@@ -122,7 +122,7 @@ pub enum FulfilmentAxis {
     Shipped,
     /// The carrier says they arrived.
     Delivered,
-    /// The buyer says they arrived.
+    /// The buyer says they arrived, or the time to say otherwise ran out.
     Received,
 }
 

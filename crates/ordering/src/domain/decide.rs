@@ -8,7 +8,7 @@ use super::{
     event::{
         CancelReason, CancellationRequested, Event, FulfilmentOpened, Happened, MoneyReceived,
         OrderAwaitingPayment, OrderCancelled, OrderDelivered, OrderPlaced, OrderRejected, OrderShipped,
-        SurplusReceived, SurplusRefunded,
+        ReceiptConfirmed, ReceivedBy, SurplusReceived, SurplusRefunded,
     },
     order::Order,
     transitions,
@@ -58,8 +58,8 @@ pub enum Command {
     RecordShipment(OrderShipped),
     /// The goods arrived.
     RecordDelivery(ShipmentId),
-    /// The buyer has them.
-    ConfirmReceipt,
+    /// They count as received.
+    ConfirmReceipt(ReceivedBy),
 }
 
 /// Why a command does not happen.
@@ -213,7 +213,7 @@ fn rule(order: &Order, command: &Command, facts: &Facts) -> Result<Vec<Event>, R
             }
             FulfilmentAxis::Delivered | FulfilmentAxis::Received => Ok(Vec::new()),
         },
-        Command::ConfirmReceipt => confirm_receipt(axes.order, axes.fulfilment),
+        Command::ConfirmReceipt(by) => confirm_receipt(axes.order, axes.fulfilment, *by),
     }
 }
 
@@ -299,11 +299,15 @@ fn record_refund(order: &Order, refund_id: RefundId, amount: Money) -> Result<Ve
     Ok(vec![if overpaid { Event::OverpaymentRefunded(refund) } else { Event::LatePaymentRefunded(refund) }])
 }
 
-fn confirm_receipt(order: OrderAxis, fulfilment: FulfilmentAxis) -> Result<Vec<Event>, Rejection> {
+fn confirm_receipt(
+    order: OrderAxis,
+    fulfilment: FulfilmentAxis,
+    by: ReceivedBy,
+) -> Result<Vec<Event>, Rejection> {
     match (order, fulfilment) {
         (OrderAxis::Completed, _) => Ok(Vec::new()),
         (OrderAxis::Confirmed, FulfilmentAxis::Shipped | FulfilmentAxis::Delivered) => {
-            Ok(vec![Event::ReceiptConfirmed(Happened {}), Event::OrderCompleted(Happened {})])
+            Ok(vec![Event::ReceiptConfirmed(ReceiptConfirmed { by }), Event::OrderCompleted(Happened {})])
         }
         (OrderAxis::Rejected | OrderAxis::Cancelled, _) => Err(Rejection::OrderEnded),
         _ => Err(Rejection::NotShipped),

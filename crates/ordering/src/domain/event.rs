@@ -174,6 +174,32 @@ pub struct OrderDelivered {
     pub shipment_id: ShipmentId,
 }
 
+/// Who says that the goods arrived.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReceivedBy {
+    /// The buyer. Events from before there was a choice are the buyer's.
+    #[default]
+    Buyer,
+    /// Nobody did: the time for it ran out.
+    Timer,
+}
+
+impl ReceivedBy {
+    /// Left out of the stored event, as it always was.
+    fn is_buyer(&self) -> bool {
+        *self == Self::Buyer
+    }
+}
+
+/// The goods count as received.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReceiptConfirmed {
+    /// By whom.
+    #[serde(default, skip_serializing_if = "ReceivedBy::is_buyer")]
+    pub by: ReceivedBy,
+}
+
 /// An event without content of its own.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Happened {}
@@ -210,8 +236,8 @@ pub enum Event {
     OrderShipped(OrderShipped),
     /// See [`OrderDelivered`].
     OrderDelivered(OrderDelivered),
-    /// The buyer says the goods arrived.
-    ReceiptConfirmed(Happened),
+    /// See [`ReceiptConfirmed`].
+    ReceiptConfirmed(ReceiptConfirmed),
     /// Nothing is owed by anybody.
     OrderCompleted(Happened),
 }

@@ -11,6 +11,8 @@ pub mod transitions;
 
 pub use axes::{AfterSaleAxis, Axes, Axis, BuyerStatus, FulfilmentAxis, OrderAxis, PaymentAxis};
 pub use decide::{Command, Facts, Rejection, decide};
-pub use event::{CancelReason, Event, LocalText, OrderLine, OrderPlaced, OrderRejected, OrderShipped};
+pub use event::{
+    CancelReason, Event, LocalText, OrderLine, OrderPlaced, OrderRejected, OrderShipped, ReceivedBy,
+};
 pub use order::{Order, Surplus};
 pub use transitions::{Step, Transition};

@@ -38,6 +38,7 @@ pub(super) async fn cancel(
     };
     let tools = &api.ordering.tools;
     let (keys, saved) = (tools.store.idempotency, answer.clone());
-    tools.db.write("ordering.cancellation_answered", move |tx| key.complete(keys, tx, &saved)).await?;
+    let write = move |tx: &mut merx_sql::Tx<'_>| key.complete(keys, tx, order_id, &saved);
+    tools.db.write("ordering.cancellation_answered", write).await?;
     Ok(respond(answer))
 }

@@ -1,24 +1,74 @@
 //! What ordering does when something has happened elsewhere, or when a time has come. Each effect once per message.
+//!
+//! There is one subscription to each publisher: within one the facts of a subject keep their order, between two they
+//! would not, and a delivery could overtake its shipment. The names are kept with cursors and inbox rows; never change
+//! one.
 
 pub mod order_deadline;
-pub mod payment_captured;
-pub mod payment_refunded;
-pub mod shipment_delivered;
-pub mod shipment_shipped;
+mod payment_captured;
+mod payment_refunded;
+pub mod receipt_due;
+mod shipment_delivered;
+mod shipment_shipped;
 
-use merx_contracts::ids::OrderId;
-use merx_kernel::Result;
-use merx_platform::Delivery;
+use merx_contracts::{
+    Fact as _,
+    events::{
+        payment::{PaymentCaptured, PaymentRefunded},
+        shipping::{ShipmentDelivered, ShipmentDispatched},
+    },
+    ids::OrderId,
+};
+use merx_kernel::{Error, Result, Timestamp};
+use merx_platform::{Delivery, Subscription};
+use merx_sql::Tx;
 
 use crate::{context::Ordering, domain::Command, store};
 
-/// A fact whose whole effect is one command on its order.
-async fn record(
+/// Every subscription of ordering.
+pub fn subscriptions(ordering: &Ordering) -> Vec<Subscription> {
+    let store = &ordering.tools.store;
+    let (of_payment, of_shipping) = (ordering.clone(), ordering.clone());
+    let payment = move |delivery| handle_payment(of_payment.clone(), delivery);
+    let shipping = move |delivery| handle_shipping(of_shipping.clone(), delivery);
+    vec![
+        Subscription::new("ordering.payment", store.clone(), PAYMENT, payment),
+        Subscription::new("ordering.shipping", store.clone(), SHIPPING, shipping),
+    ]
+}
+
+const PAYMENT: &[&str] = &[PaymentCaptured::TYPE, PaymentRefunded::TYPE];
+const SHIPPING: &[&str] = &[ShipmentDispatched::TYPE, ShipmentDelivered::TYPE];
+
+async fn handle_payment(ordering: Ordering, delivery: Delivery) -> Result<()> {
+    match delivery.envelope().kind.as_str() {
+        PaymentCaptured::TYPE => payment_captured::handle(&ordering, delivery).await,
+        PaymentRefunded::TYPE => payment_refunded::handle(&ordering, delivery).await,
+        other => Err(unwanted(other)),
+    }
+}
+
+async fn handle_shipping(ordering: Ordering, delivery: Delivery) -> Result<()> {
+    match delivery.envelope().kind.as_str() {
+        ShipmentDispatched::TYPE => shipment_shipped::handle(&ordering, delivery).await,
+        ShipmentDelivered::TYPE => shipment_delivered::handle(&ordering, delivery).await,
+        other => Err(unwanted(other)),
+    }
+}
+
+fn unwanted(kind: &str) -> Error {
+    Error::internal(format!("{kind} was delivered to a subscription that did not ask for it"))
+}
+
+/// A fact whose effect is one command on its order, and what follows in the same transaction where the command made
+/// something happen.
+async fn change(
     ordering: &Ordering,
     label: &'static str,
     delivery: Delivery,
     order_id: OrderId,
     command: Command,
+    follow: impl Fn(&mut Tx<'_>, Timestamp) -> Result<()> + Send + 'static,
 ) -> Result<()> {
     let store = ordering.tools.store.clone();
     let cause = ordering.tools.cause(order_id);
@@ -30,7 +80,8 @@ async fn record(
                 return Ok(());
             }
             let loaded = store::load(&store, tx, order_id)?;
-            store::change(&store, tx, loaded, &command, &cause).map(drop)
+            let changed = store::change(&store, tx, loaded, &command, &cause)?;
+            if changed.events.is_empty() { Ok(()) } else { follow(tx, cause.facts.now) }
         })
         .await
 }

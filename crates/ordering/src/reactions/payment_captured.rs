@@ -1,11 +1,8 @@
 //! Money came: the order is paid, or the money goes back.
 
-use merx_contracts::{
-    Fact,
-    events::{ordering as facts, payment::PaymentCaptured},
-};
+use merx_contracts::events::{ordering as facts, payment::PaymentCaptured};
 use merx_kernel::Result;
-use merx_platform::{Delivery, Subscription, saga::NewSaga, store::TimerId};
+use merx_platform::{Delivery, saga::NewSaga, store::TimerId};
 
 use super::order_deadline;
 use crate::{
@@ -15,14 +12,6 @@ use crate::{
     store,
 };
 
-/// The subscription.
-pub fn subscription(ordering: Ordering) -> Subscription {
-    let store = ordering.tools.store.clone();
-    Subscription::new("ordering.payment_captured", store, &[PaymentCaptured::TYPE], move |delivery| {
-        handle(ordering.clone(), delivery)
-    })
-}
-
 /// What is to be carried on after the commit.
 enum Next {
     Nothing,
@@ -30,7 +19,7 @@ enum Next {
     Alert,
 }
 
-async fn handle(ordering: Ordering, delivery: Delivery) -> Result<()> {
+pub(super) async fn handle(ordering: &Ordering, delivery: Delivery) -> Result<()> {
     let captured: PaymentCaptured = delivery.fact()?;
     let PaymentCaptured { order_id, attempt_id, amount, late, .. } = captured;
     let cause = ordering.tools.cause(order_id);

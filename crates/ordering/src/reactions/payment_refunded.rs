@@ -1,24 +1,14 @@
 //! Money went back.
 
-use merx_contracts::{Fact, events::payment::PaymentRefunded};
-use merx_platform::{Delivery, Subscription};
+use merx_contracts::events::payment::PaymentRefunded;
+use merx_kernel::Result;
+use merx_platform::Delivery;
 
+use super::change;
 use crate::{context::Ordering, domain::Command};
 
-/// The subscription.
-pub fn subscription(ordering: Ordering) -> Subscription {
-    let store = ordering.tools.store.clone();
-    Subscription::new(
-        "ordering.payment_refunded",
-        store,
-        &[PaymentRefunded::TYPE],
-        move |delivery: Delivery| {
-            let ordering = ordering.clone();
-            async move {
-                let fact: PaymentRefunded = delivery.fact()?;
-                let command = Command::RecordRefund { refund_id: fact.refund_id, amount: fact.amount };
-                super::record(&ordering, "ordering.payment_refunded", delivery, fact.order_id, command).await
-            }
-        },
-    )
+pub(super) async fn handle(ordering: &Ordering, delivery: Delivery) -> Result<()> {
+    let fact: PaymentRefunded = delivery.fact()?;
+    let command = Command::RecordRefund { refund_id: fact.refund_id, amount: fact.amount };
+    change(ordering, "ordering.payment_refunded", delivery, fact.order_id, command, |_, _| Ok(())).await
 }

@@ -1,25 +1,14 @@
 //! The carrier handed the parcel over.
 
-use merx_contracts::{Fact, events::shipping::ShipmentDelivered};
-use merx_platform::{Delivery, Subscription};
+use merx_contracts::events::shipping::ShipmentDelivered;
+use merx_kernel::Result;
+use merx_platform::Delivery;
 
+use super::change;
 use crate::{context::Ordering, domain::Command};
 
-/// The subscription.
-pub fn subscription(ordering: Ordering) -> Subscription {
-    let store = ordering.tools.store.clone();
-    Subscription::new(
-        "ordering.shipment_delivered",
-        store,
-        &[ShipmentDelivered::TYPE],
-        move |delivery: Delivery| {
-            let ordering = ordering.clone();
-            async move {
-                let fact: ShipmentDelivered = delivery.fact()?;
-                let command = Command::RecordDelivery(fact.shipment_id);
-                super::record(&ordering, "ordering.shipment_delivered", delivery, fact.order_id, command)
-                    .await
-            }
-        },
-    )
+pub(super) async fn handle(ordering: &Ordering, delivery: Delivery) -> Result<()> {
+    let fact: ShipmentDelivered = delivery.fact()?;
+    let command = Command::RecordDelivery(fact.shipment_id);
+    change(ordering, "ordering.shipment_delivered", delivery, fact.order_id, command, |_, _| Ok(())).await
 }

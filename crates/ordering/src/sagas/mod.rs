@@ -6,22 +6,10 @@ pub mod place_order;
 pub mod refund_late;
 
 use merx_contracts::ids::SagaId;
-use merx_kernel::{ErrorKind, Result};
+use merx_kernel::Result;
 use merx_platform::saga::StepOutcome;
 
 use crate::context::Tools;
-
-/// An ask that another context may refuse for good under one of these codes. A refusal that is a conflict to the
-/// other context (somebody else was faster) would otherwise be tried again.
-fn unless_refused<T>(answer: Result<T>, refusals: &[&str]) -> Result<StepOutcome> {
-    match answer {
-        Ok(_) => Ok(StepOutcome::Done),
-        Err(error) if error.kind() == ErrorKind::Conflict && refusals.contains(&error.code()) => {
-            Ok(StepOutcome::Refused { code: error.code().to_owned(), message: error.message().to_owned() })
-        }
-        Err(error) => Err(error),
-    }
-}
 
 /// An ask after which there is no way back: money is held or a payment is closed. A refusal is no end then; it is
 /// tried again until an operator, whom the stuck saga calls, has mended what it is about.

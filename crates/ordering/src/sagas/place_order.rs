@@ -16,7 +16,6 @@ use merx_platform::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::unless_refused;
 use crate::{
     context::Tools,
     domain::{Command, OrderPlaced, OrderRejected},
@@ -87,8 +86,8 @@ impl PlaceOrder {
             reservation_id: data.order_id.cast::<merx_contracts::ids::ReservationKind>().to_string(),
             lines: data.lines.iter().map(|line| SkuQuantity::new(&line.sku, line.quantity)).collect(),
         };
-        let answer = ask(self.0.asks.inventory().reserve(request).await);
-        unless_refused(answer, &["inventory.sold_out", "inventory.reservation_released"])
+        ask(self.0.asks.inventory().reserve(request).await)?;
+        Ok(StepOutcome::Done)
     }
 
     async fn release_stock(&self, data: &Data) -> Result<StepOutcome> {
@@ -106,7 +105,8 @@ impl PlaceOrder {
             deadline: data.deadline.as_millis(),
             subject: format!("Merx {}", data.order_id),
         };
-        unless_refused(ask(self.0.asks.payments().open(request).await), &["payment.closed"])
+        ask(self.0.asks.payments().open(request).await)?;
+        Ok(StepOutcome::Done)
     }
 
     async fn await_payment(&self, run: &SagaRun<Data>) -> Result<()> {
@@ -137,7 +137,7 @@ impl PlaceOrder {
                 let view = OrderView::awaiting_payment(order_id, &changed.order)
                     .ok_or_else(|| Error::internal("the order does not await payment"))?;
                 let Saved { status, body } = merx_http::answer(http::StatusCode::CREATED, &view)?;
-                store.idempotency.complete(tx, data.scope, status, &body)
+                store.idempotency.complete(tx, data.scope, order_id.to_bytes(), status, &body)
             })
             .await
     }
@@ -156,7 +156,8 @@ impl PlaceOrder {
                 }
                 let loaded = store::load(&store, tx, data.order_id)?;
                 store::change(&store, tx, loaded, &command, &cause)?;
-                store.idempotency.complete(tx, data.scope, answer.status, &answer.body)
+                let effect = data.order_id.to_bytes();
+                store.idempotency.complete(tx, data.scope, effect, answer.status, &answer.body)
             })
             .await
     }

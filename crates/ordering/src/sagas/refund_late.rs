@@ -15,6 +15,9 @@ use serde::{Deserialize, Serialize};
 use super::{refused_for_good, until_done};
 use crate::{context::Tools, domain::identity};
 
+/// The end where the provider refuses for good.
+const REFUND_FAILED: &str = "payment.refund_failed";
+
 /// What the step needs to know.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Data {
@@ -39,8 +42,16 @@ impl Saga for RefundLate {
         &[Step::new("refund-payment", |saga, run| Box::pin(saga.refund_payment(&run.data)))];
 
     async fn finish(&self, run: &SagaRun<Data>, end: &End) -> Result<()> {
-        if let End::Refused { step, code, .. } = end {
-            return refused_for_good(&self.0, run.id, Self::NAME, step, code).await;
+        match end {
+            End::Refused { code, .. } if code == REFUND_FAILED => {
+                self.0.metrics.alert("order_refund_failed");
+                let (order_id, refund_id) = (run.data.order_id, run.data.refund_id);
+                tracing::error!(%order_id, %refund_id, "the provider refuses a refund for good; see payment's alerts");
+            }
+            End::Refused { step, code, .. } => {
+                return refused_for_good(&self.0, run.id, Self::NAME, step, code).await;
+            }
+            End::Done => {}
         }
         // That the money went back is payment's fact; the order hears it from there.
         let (store, id, now) = (self.0.store.clone(), run.id, self.0.clock.now());
@@ -79,9 +90,12 @@ impl RefundLate {
         };
         match reply.state() {
             State::Requested | State::Succeeded => Ok(StepOutcome::Done),
-            State::Failed => {
-                Ok(StepOutcome::RetryLater { at: None, reason: "the provider refused the refund".to_owned() })
-            }
+            // Payment keeps it with a parked alert, and a person may take it up there. Should it go through then, its
+            // fact settles the order; until that the order shows that the money is still here.
+            State::Failed => Ok(StepOutcome::Refused {
+                code: REFUND_FAILED.to_owned(),
+                message: "The provider refuses the refund for good.".to_owned(),
+            }),
             State::Unspecified => Err(Error::internal("payment answered a refund without a state")),
         }
     }

@@ -1,5 +1,7 @@
 //! From the warehouse to the buyer.
 
+use std::time::Duration;
+
 use http::StatusCode;
 
 use crate::{
@@ -57,7 +59,70 @@ async fn a_parcel_of_an_order_that_is_not_paid_yet_waits() {
     assert_eq!(shop.order(order).await.status_of_order(), "awaiting_payment");
     assert_eq!(shop.background.settled().await.unwrap().waiting, 1);
     shop.capture(order, ATTEMPT, total(), false).await;
-    shop.pass(std::time::Duration::from_secs(10)).await;
+    shop.pass(Duration::from_secs(10)).await;
     assert_eq!(shop.order(order).await.status_of_order(), "shipped");
+    shop.finish().await;
+}
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+#[tokio::test(start_paused = true)]
+async fn nobody_says_so_and_after_fifteen_days_it_counts_as_received() {
+    let shop = Shop::new().await;
+    let order = shop.placed().await;
+    shop.capture(order, ATTEMPT, total(), false).await;
+    assert_eq!(shop.count("SELECT COUNT(*) FROM ordering_timers").await, 0, "not before it is shipped");
+    shop.ship(order).await;
+    shop.pass(3 * DAY).await;
+    shop.deliver(order).await;
+    shop.pass(12 * DAY - Duration::from_secs(1)).await;
+    assert_eq!(shop.order(order).await.status_of_order(), "delivered");
+    shop.pass(Duration::from_secs(1)).await;
+    let ended = shop.order(order).await;
+    assert_eq!(
+        (ended.status_of_order(), &ended.body["axes"]["fulfilment"]),
+        ("completed", &"received".into())
+    );
+    let by_timer =
+        "SELECT COUNT(*) FROM ordering_events WHERE name = 'ReceiptConfirmed' AND body LIKE '%timer%'";
+    assert_eq!(shop.count(by_timer).await, 1);
+    assert_eq!(shop.count("SELECT COUNT(*) FROM ordering_timers").await, 0);
+    let told = shop.facts().await.iter().filter(|kind| *kind == "ordering.order_completed.v1").count();
+    assert_eq!(told, 1);
+    let after = shop.post(&format!("/v1/orders/{order}/receipt"), "k").await;
+    assert_eq!((after.status, after.status_of_order()), (StatusCode::OK, "completed"));
+    shop.finish().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_buyer_says_so_and_the_timer_is_gone() {
+    let shop = Shop::new().await;
+    let order = shop.placed().await;
+    shop.capture(order, ATTEMPT, total(), false).await;
+    shop.ship(order).await;
+    assert_eq!(shop.count("SELECT COUNT(*) FROM ordering_timers WHERE kind = 'receipt_due'").await, 1);
+    shop.post(&format!("/v1/orders/{order}/receipt"), "k").await;
+    assert_eq!(shop.count("SELECT COUNT(*) FROM ordering_timers").await, 0);
+    let by_timer =
+        "SELECT COUNT(*) FROM ordering_events WHERE name = 'ReceiptConfirmed' AND body LIKE '%timer%'";
+    assert_eq!(shop.count(by_timer).await, 0);
+    shop.finish().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_delivery_never_overtakes_its_shipment() {
+    let shop = Shop::new().await;
+    let names: Vec<&str> = shop.module.subscriptions.iter().map(|s| s.name).collect();
+    assert_eq!(names, ["ordering.payment", "ordering.shipping"], "one queue to each publisher");
+    let order = shop.placed().await;
+    // Shipping is ahead of payment: the shipment waits, and the delivery behind it is not even tried.
+    shop.ship(order).await;
+    shop.deliver(order).await;
+    let settled = shop.background.settled().await.unwrap();
+    assert_eq!((settled.waiting, settled.dead), (1, 0));
+    assert_eq!(shop.cost("ordering.shipment_delivered").0, 0);
+    shop.capture(order, ATTEMPT, total(), false).await;
+    shop.pass(Duration::from_secs(10)).await;
+    assert_eq!(shop.order(order).await.status_of_order(), "delivered");
     shop.finish().await;
 }

@@ -2,7 +2,8 @@
 
 use merx_kernel::{Error, ErrorKind, Money, Timestamp};
 use merx_ordering::domain::{
-    Axis, CancelReason, Command, FulfilmentAxis, OrderAxis, OrderPlaced, PaymentAxis, Rejection, decide,
+    Axis, CancelReason, Command, FulfilmentAxis, OrderAxis, OrderPlaced, PaymentAxis, ReceivedBy, Rejection,
+    decide,
 };
 
 use crate::given::*;
@@ -38,7 +39,7 @@ fn shipped() -> Vec<Command> {
     with(confirmed(), [Command::OpenFulfilment(SHIPMENT), ship()])
 }
 fn completed() -> Vec<Command> {
-    with(shipped(), [Command::ConfirmReceipt])
+    with(shipped(), [Command::ConfirmReceipt(ReceivedBy::Buyer)])
 }
 
 #[test]
@@ -231,16 +232,31 @@ fn fulfilment() {
         ("delivered before shipped", confirmed(), delivered(), Err(Rejection::NotShipped)),
         ("delivered twice", with(shipped(), [delivered()]), delivered(), Ok(&[])),
         ("delivered after received", completed(), delivered(), Ok(&[])),
-        ("receipt", shipped(), Command::ConfirmReceipt, Ok(&["ReceiptConfirmed", "OrderCompleted"])),
+        (
+            "receipt",
+            shipped(),
+            Command::ConfirmReceipt(ReceivedBy::Buyer),
+            Ok(&["ReceiptConfirmed", "OrderCompleted"]),
+        ),
         (
             "receipt after delivery",
             with(shipped(), [delivered()]),
-            Command::ConfirmReceipt,
+            Command::ConfirmReceipt(ReceivedBy::Buyer),
             Ok(&["ReceiptConfirmed", "OrderCompleted"]),
         ),
-        ("receipt twice", completed(), Command::ConfirmReceipt, Ok(&[])),
-        ("receipt before shipping", confirmed(), Command::ConfirmReceipt, Err(Rejection::NotShipped)),
-        ("receipt of a cancelled order", cancelled(), Command::ConfirmReceipt, Err(Rejection::OrderEnded)),
+        ("receipt twice", completed(), Command::ConfirmReceipt(ReceivedBy::Buyer), Ok(&[])),
+        (
+            "receipt before shipping",
+            confirmed(),
+            Command::ConfirmReceipt(ReceivedBy::Buyer),
+            Err(Rejection::NotShipped),
+        ),
+        (
+            "receipt of a cancelled order",
+            cancelled(),
+            Command::ConfirmReceipt(ReceivedBy::Buyer),
+            Err(Rejection::OrderEnded),
+        ),
     ]);
     let done = after(&completed()).axes.unwrap();
     assert_eq!(done.order, OrderAxis::Completed);

@@ -4,7 +4,7 @@
 use std::{collections::BTreeMap, fs, path::PathBuf};
 
 use merx_kernel::Id;
-use merx_ordering::domain::{CancelReason, Event, codec, event};
+use merx_ordering::domain::{CancelReason, Event, ReceivedBy, codec, event};
 
 use crate::given::*;
 
@@ -37,7 +37,7 @@ fn examples() -> Vec<Event> {
             tracking_number: "SF1234567890".to_owned(),
         }),
         Event::OrderDelivered(event::OrderDelivered { shipment_id: SHIPMENT }),
-        Event::ReceiptConfirmed(event::Happened {}),
+        Event::ReceiptConfirmed(event::ReceiptConfirmed { by: ReceivedBy::Buyer }),
         Event::OrderCompleted(event::Happened {}),
     ]
 }
@@ -57,6 +57,15 @@ fn every_event_is_written_as_its_newest_fixture() {
         assert_eq!(stored_value, value, "{} changed its shape: raise the schema instead", example.name());
         assert_eq!(codec::decode(example.name(), codec::SCHEMA, &stored).unwrap(), example);
     }
+}
+
+/// The receipt by the timer came later; the buyer's is written as it always was.
+#[test]
+fn a_receipt_says_so_when_it_was_the_timer() {
+    let event = Event::ReceiptConfirmed(event::ReceiptConfirmed { by: ReceivedBy::Timer });
+    let body = codec::encode(&event).unwrap();
+    assert_eq!(body, r#"{"by":"timer"}"#);
+    assert_eq!(codec::decode("ReceiptConfirmed", codec::SCHEMA, &body).unwrap(), event);
 }
 
 #[test]

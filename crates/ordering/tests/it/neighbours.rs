@@ -52,6 +52,8 @@ pub struct World {
     /// What the next closes answer before the truth: the provider is not ready.
     pub close_pending_until: VecDeque<i64>,
     pub refunds: BTreeMap<String, (String, i64)>,
+    /// The provider refuses refunds for good.
+    pub refunds_fail: bool,
     pub shipments: BTreeMap<String, String>,
     /// Errors that the next asks of a name answer.
     pub failures: BTreeMap<&'static str, VecDeque<fn() -> Error>>,
@@ -136,14 +138,14 @@ impl World {
     fn reserve(&mut self, request: inventory::ReserveRequest) -> Result<inventory::ReserveReply> {
         match self.reservations.get(&request.reservation_id) {
             Some(Reservation::Released) => {
-                return Err(Error::conflict("inventory.reservation_released", "It was released before."));
+                return Err(Error::rejected("inventory.reservation_released", "It was released before."));
             }
             Some(_) => return Ok(inventory::ReserveReply {}),
             None => {}
         }
         let lines: Vec<(String, i64)> = request.lines.into_iter().map(|l| (l.sku, l.quantity)).collect();
         if lines.iter().any(|(sku, wanted)| self.stock.get(sku).copied().unwrap_or(0) < *wanted) {
-            return Err(Error::conflict("inventory.sold_out", "Not enough of it is left."));
+            return Err(Error::rejected("inventory.sold_out", "Not enough of it is left."));
         }
         for (sku, wanted) in &lines {
             *self.stock.get_mut(sku).unwrap() -= wanted;
@@ -307,7 +309,7 @@ impl Payments for Neighbours {
         let request = request.into_inner();
         self.ask("payment.open", |world| {
             if world.payments.get(&request.payment_id) == Some(&Paying::Closed) {
-                return Err(Error::conflict("payment.closed", "It was closed before."));
+                return Err(Error::rejected("payment.closed", "It was closed before."));
             }
             world.payments.entry(request.payment_id).or_insert(Paying::Open);
             Ok(payment::OpenReply {})
@@ -327,7 +329,8 @@ impl Payments for Neighbours {
         self.ask("payment.refund", |world| {
             let amount = request.amount.map_or(0, |money| money.minor);
             world.refunds.insert(request.refund_id, (request.attempt_id, amount));
-            Ok(payment::RefundReply { state: State::Requested.into() })
+            let state = if world.refunds_fail { State::Failed } else { State::Requested };
+            Ok(payment::RefundReply { state: state.into() })
         })
     }
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use merx_ordering::domain::identity;
+use merx_platform::store::SagaStatus;
 
 use crate::{
     given::{ATTEMPT, OTHER_ATTEMPT, cny, total},
@@ -38,13 +39,12 @@ async fn the_same_message_twice_has_one_effect() {
     let handled = shop.count("SELECT COUNT(*) FROM ordering_inbox").await;
     let delivery = merx_platform::Delivery::new(
         envelope,
-        "ordering.payment_captured",
+        "ordering.payment",
         shop.module.store.clone(),
         1,
         shop.deps.now(),
     );
-    let subscription =
-        shop.module.subscriptions.iter().find(|s| s.name == "ordering.payment_captured").unwrap();
+    let subscription = shop.module.subscriptions.iter().find(|s| s.name == "ordering.payment").unwrap();
     subscription.handler.handle(delivery).await.unwrap();
     assert_eq!(shop.count("SELECT COUNT(*) FROM ordering_inbox").await, handled);
     assert_eq!(shop.count("SELECT COUNT(*) FROM ordering_events WHERE name = 'OrderPaid'").await, 1);
@@ -75,6 +75,25 @@ async fn late_money_goes_back_once() {
     let settled = shop.order(order).await;
     assert_eq!(settled.body["axes"]["payment"], "refunded");
     assert_eq!(settled.body["amounts"]["paid"]["minor"], 0);
+    shop.finish().await;
+}
+
+/// The refund had failed for good by the time the saga asked (again): a person takes it up where it is, and the order is
+/// settled by the fact all the same.
+#[tokio::test(start_paused = true)]
+async fn a_refund_that_failed_for_good_parks_with_an_alert_and_may_still_go_through() {
+    let shop = Shop::new().await;
+    let order = shop.placed().await;
+    shop.pass(Duration::from_secs(31 * 60)).await;
+    shop.neighbours.world().refunds_fail = true;
+    shop.capture(order, ATTEMPT, total(), true).await;
+    shop.pass(Duration::from_secs(3_600)).await;
+    assert_eq!(shop.neighbours.world().calls.iter().filter(|c| *c == "payment.refund").count(), 1);
+    assert_eq!(shop.deps.metrics.alerts("order_refund_failed"), 1);
+    assert!(shop.sagas().await.iter().all(|(_, status)| *status == SagaStatus::Done), "nothing is driven on");
+    assert_eq!(shop.order(order).await.body["axes"]["payment"], "late", "the money is still here");
+    shop.refunded(order, ATTEMPT, total()).await;
+    assert_eq!(shop.order(order).await.body["axes"]["payment"], "refunded");
     shop.finish().await;
 }
 

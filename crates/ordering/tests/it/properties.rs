@@ -3,7 +3,7 @@
 use merx_kernel::{Id, Timestamp};
 use merx_ordering::domain::{
     AfterSaleAxis, Axes, CancelReason, Command, Event, FulfilmentAxis, Order, OrderAxis, PaymentAxis,
-    Rejection, codec, decide, transitions,
+    ReceivedBy, Rejection, codec, decide, transitions,
 };
 use proptest::prelude::*;
 
@@ -42,7 +42,7 @@ fn command() -> impl Strategy<Value = Command> {
         1 => Just(Command::OpenFulfilment(SHIPMENT)),
         2 => Just(ship()),
         1 => Just(Command::RecordDelivery(SHIPMENT)),
-        1 => Just(Command::ConfirmReceipt),
+        1 => prop_oneof![Just(ReceivedBy::Buyer), Just(ReceivedBy::Timer)].prop_map(Command::ConfirmReceipt),
     ]
 }
 

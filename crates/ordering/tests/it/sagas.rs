@@ -83,6 +83,11 @@ impl Case {
             .unwrap();
         let mut around = self.neighbours.world().clone();
         around.calls.clear();
+        // A release that came before its reserve leaves a tombstone and nothing else.
+        around.reservations.retain(|_, reservation| *reservation != Reservation::Released);
+        // A refused reserve that was tried before is released too, which leaves a mark against the lost try: to the
+        // stock that is the same as no reservation.
+        around.reservations.retain(|_, reservation| *reservation != Reservation::Released);
         (events, facts, timers, answer, around)
     }
 }

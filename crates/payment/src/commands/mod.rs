@@ -5,6 +5,7 @@ mod close;
 mod open;
 mod raise_alert;
 mod refund;
+mod retry_refund;
 mod settle_attempt;
 mod start_attempt;
 mod take_notification;

@@ -9,6 +9,7 @@ use merx_contracts::{
 };
 use merx_kernel::{Guard, Money, Result};
 use merx_platform::trace;
+use serde_json::json;
 
 use crate::{
     context::{Payments, by_age, load_payment, record, refunds_timer},
@@ -26,6 +27,9 @@ const STUCK_AFTER: Duration = Duration::from_secs(45);
 /// owed is never given up.
 const TRIED_OFTEN_FOR: Duration = Duration::from_secs(3 * 24 * 3600);
 const RETRY_DAILY: Duration = Duration::from_secs(24 * 3600);
+
+/// The alert of a refund that the provider refuses for good.
+const FAILED: &str = "payment_refund_failed";
 
 /// What is asked when money shall go back.
 #[derive(Clone, Debug)]
@@ -82,11 +86,11 @@ impl Payments {
         };
         let why = match self.provider().refund(&order, self.now()).await {
             Ok(RefundAnswer::Succeeded) => {
-                self.settle_refund(payment_id, refund_id, RefundState::Succeeded).await?;
+                self.settle_refund(payment_id, refund_id, refund, RefundState::Succeeded).await?;
                 return Ok(None);
             }
             Ok(RefundAnswer::Failed { code }) => {
-                self.settle_refund(payment_id, refund_id, RefundState::Failed { code }).await?;
+                self.settle_refund(payment_id, refund_id, refund, RefundState::Failed { code }).await?;
                 return Ok(None);
             }
             Ok(RefundAnswer::Pending(why)) => why,
@@ -96,24 +100,31 @@ impl Payments {
         tracing::warn!(payment = %payment_id, refund = %refund_id, error = why, "a refund is not through yet");
         let wait = if age < TRIED_OFTEN_FOR { by_age(age, RETRY_MIN, RETRY_MAX) } else { RETRY_DAILY };
         if age + wait >= STUCK_AFTER {
-            let detail =
-                serde_json::json!({ "refund_id": refund_id, "requested_at": refund.requested_at });
+            let detail = json!({ "refund_id": refund_id, "requested_at": refund.requested_at });
             self.raise("payment_refund_stuck", Some(payment_id), detail).await?;
         }
         Ok(Some(wait))
     }
 
-    /// Records how a refund ended, with what that means to others: a success is told, a failure is an alert.
-
+    /// Records how a refund ended, in one transaction with what that means to others: a success is told, a failure is
+    /// an alert.
     async fn settle_refund(
         &self,
         payment_id: PaymentId,
         refund_id: RefundId,
+        refund: &Refund,
         ended: RefundState,
     ) -> Result<()> {
         let (store, now) = (self.store(), self.now());
         let (message, traceparent) = (self.ids().next::<MessageKind>(), trace::current_traceparent());
-        let this = self.clone();
+        let alert = match &ended {
+            RefundState::Failed { code } => {
+                let detail =
+                    json!({ "refund_id": refund_id, "requested_at": refund.requested_at, "code": code });
+                Some(self.alert(FAILED, Some(payment_id), detail))
+            }
+            _ => None,
+        };
         let alerted = self
             .db()
             .write("payment.settle_refund", move |tx| {
@@ -121,14 +132,20 @@ impl Payments {
                 let command = Command::SettleRefund { refund_id, state: ended.clone() };
                 let events = decide(&loaded.state, command)?;
                 let payment = record(&store, tx, payment_id, loaded, &events, now)?;
-                if events.is_empty() || ended != RefundState::Succeeded {
-                    return Ok(());
+                if events.is_empty() {
+                    return Ok(false);
+                }
+                if let Some(alert) = &alert {
+                    return alert.keep(tx);
                 }
                 let terms = payment.terms.as_ref().ok_or(Rejection::PaymentUnknown)?;
                 let amount = payment.refunds.get(&refund_id).ok_or(Rejection::RefundUnknown)?.amount;
                 let fact = PaymentRefunded { payment_id, order_id: terms.order_id, refund_id, amount };
-                store.outbox.publish(tx, &[Envelope::new(message, now, traceparent.clone(), &fact)?])
+                store.outbox.publish(tx, &[Envelope::new(message, now, traceparent.clone(), &fact)?])?;
+                Ok(false)
             })
-            .await
+            .await?;
+        self.announce(FAILED, Some(payment_id), alerted);
+        Ok(())
     }
 }

@@ -1,6 +1,6 @@
 //! Send the buyer to a cashier.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use http::StatusCode;
 use merx_contracts::ids::{AccountId, AttemptId, AttemptKind, PaymentId};
@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 use crate::{
     context::{Payments, attempts_timer, load_payment, record},
     domain::{Command, Payment, ProviderName, Rejection, attempt_expiry, decide},
-    provider::{PayOrder, Provider as _},
-    store::{self, PaymentRow},
+    provider::PayOrder,
+    store::PaymentRow,
 };
 
 /// How long after an attempt began its provider is asked for the first time.
@@ -40,7 +40,7 @@ impl Method {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AttemptView {
     /// The attempt; without its prefix it is the order number at the provider.
-    pub attempt_id: AttemptId,
+    pub id: AttemptId,
     /// Of which payment.
     pub payment_id: PaymentId,
     /// How much is asked.
@@ -64,16 +64,22 @@ pub struct StartAttempt {
     pub key: IdempotencyKey,
 }
 
-/// What the cashier needs, signed ahead of the transaction.
-struct Offer {
-    attempt_id: AttemptId,
-    pay_url: String,
-}
+/// Asks in a row that may find another attempt open than the one they signed for. Each needs an attempt to begin or to
+/// end in between.
+const ROUNDS_MAX: usize = 5;
 
 /// The payment, if it is the buyer's; another's is not found.
 pub(crate) fn owned(row: Option<PaymentRow>, buyer: AccountId) -> Result<PaymentRow> {
     let row = row.filter(|row| row.buyer == buyer || !Guard::Owner.on());
     row.ok_or_else(|| Rejection::PaymentUnknown.into())
+}
+
+/// What became of an ask whose answer was signed for one attempt.
+enum Tried {
+    /// It is answered, now or by an earlier request with the key.
+    Answered(Begun<AttemptKind>, Option<Saved>),
+    /// Another attempt is open by now, or none any more; nothing was changed.
+    Overtaken,
 }
 
 impl Payments {
@@ -84,73 +90,86 @@ impl Payments {
     /// `payment.not_found` (also for another's), `payment.closed`, `payment.already_captured`,
     /// `payment.deadline_passed`, `request.idempotency_key_reused`.
     pub async fn start_attempt(&self, ask: StartAttempt) -> Result<(Begun<AttemptKind>, Option<Saved>)> {
-        let StartAttempt { buyer, payment_id, method, key } = ask;
-        let row = self.payment_of(buyer, payment_id).await?;
-        let (store, now) = (self.store(), self.now());
-        let attempt_id = self.ids().next();
-        // A signature takes longer than the whole transaction, so it is made before, not while others wait for
-        // the writer.
-        let offer = Arc::new(Offer { attempt_id, pay_url: self.sign_offer(&row, attempt_id, now)? });
-        let this = self.clone();
-        self.db()
-            .write("payment.start_attempt", move |tx| {
-                let begun = key.begin(store.idempotency, tx, attempt_id, now)?;
-                if matches!(begun, Begun::Repeated { .. }) {
-                    return Ok((begun, None));
-                }
-                let loaded = load_payment(&store, tx, payment_id)?;
-                let command = Command::StartAttempt { attempt_id, provider: method.provider(), at: now };
-                let events = decide(&loaded.state, command)?;
-                let begins = !events.is_empty();
-                let payment = record(&store, tx, payment_id, loaded, &events, now)?;
-                if begins {
-                    store.timers.schedule(tx, attempts_timer(payment_id), now.plus(FIRST_LOOK_AFTER))?;
-                }
-                let saved = merx_http::answer(
-                    StatusCode::CREATED,
-                    &this.attempt_view(payment_id, &payment, &offer)?,
-                )?;
-                key.complete(store.idempotency, tx, &saved)?;
-                Ok((begun, Some(saved)))
-            })
-            .await
+        let mine: AttemptId = self.ids().next();
+        for _ in 0..ROUNDS_MAX {
+            let payment = self.read(ask.payment_id).await?;
+            let now = self.now();
+            let answer = self.offer(&ask, &payment, mine, now)?;
+            if let Tried::Answered(begun, saved) = self.try_start(&ask, mine, answer, now).await? {
+                return Ok((begun, saved));
+            }
+        }
+        Err(merx_sql::contention("attempts of this payment begin and end all the time"))
     }
 
-    async fn payment_of(&self, buyer: AccountId, payment_id: PaymentId) -> Result<PaymentRow> {
-        self.db().read("payment.of_buyer", move |q| owned(store::payment(q, payment_id)?, buyer)).await
-    }
-
-    fn sign_offer(&self, row: &PaymentRow, attempt_id: AttemptId, now: Timestamp) -> Result<String> {
-        self.provider().pay_url(&PayOrder {
-            attempt_id,
-            amount: row.amount,
-            subject: &row.subject,
-            started_at: now,
-            expires_at: attempt_expiry(row.deadline),
-        })
-    }
-
-    fn attempt_view(&self, payment_id: PaymentId, payment: &Payment, offer: &Offer) -> Result<AttemptView> {
-        let terms = payment.terms.as_ref().ok_or(Rejection::PaymentUnknown)?;
-        let (attempt_id, attempt) = payment.open_attempt().ok_or(Rejection::AttemptUnknown)?;
-        let pay_url = if attempt_id == offer.attempt_id {
-            offer.pay_url.clone()
-        } else {
-            // Another request has an attempt open: its URL is signed again, and is the same.
-            self.alipay().pay_url(&PayOrder {
+    /// The answer for the attempt that is open or, where none is, for the one that would begin now. A signature takes
+    /// longer than the whole transaction, so it is made before, not while others wait for the writer.
+    fn offer(
+        &self,
+        ask: &StartAttempt,
+        payment: &Payment,
+        mine: AttemptId,
+        now: Timestamp,
+    ) -> Result<AttemptView> {
+        let terms = payment.terms.as_ref().filter(|terms| terms.buyer == ask.buyer || !Guard::Owner.on());
+        let terms = terms.ok_or(Rejection::PaymentUnknown)?;
+        let order = match payment.open_attempt() {
+            // The same order is signed the same, so whoever asks is sent to the same URL.
+            Some((attempt_id, open)) => PayOrder {
                 attempt_id,
-                amount: attempt.amount,
+                amount: open.amount,
                 subject: &terms.subject,
-                started_at: attempt.started_at,
-                expires_at: attempt.expires_at,
-            })?
+                started_at: open.started_at,
+                expires_at: open.expires_at,
+            },
+            None => PayOrder {
+                attempt_id: mine,
+                amount: terms.amount,
+                subject: &terms.subject,
+                started_at: now,
+                expires_at: attempt_expiry(terms.deadline),
+            },
         };
         Ok(AttemptView {
-            attempt_id,
-            payment_id,
-            amount: attempt.amount,
-            pay_url,
-            expires_at: attempt.expires_at,
+            id: order.attempt_id,
+            payment_id: ask.payment_id,
+            amount: order.amount,
+            pay_url: self.provider().pay_url(&order)?,
+            expires_at: order.expires_at,
         })
+    }
+
+    async fn try_start(
+        &self,
+        ask: &StartAttempt,
+        mine: AttemptId,
+        answer: AttemptView,
+        now: Timestamp,
+    ) -> Result<Tried> {
+        let StartAttempt { payment_id, method, key, .. } = *ask;
+        let store = self.store();
+        let saved = merx_http::answer(StatusCode::CREATED, &answer)?;
+        self.db()
+            .write("payment.start_attempt", move |tx| {
+                let loaded = load_payment(&store, tx, payment_id)?;
+                let wanted = loaded.state.open_attempt().map_or(mine, |(open, _)| open);
+                if wanted != answer.id {
+                    return Ok(Tried::Overtaken);
+                }
+                let begun = key.begin(store.idempotency, tx, wanted, now)?;
+                if matches!(begun, Begun::Repeated { .. }) {
+                    return Ok(Tried::Answered(begun, None));
+                }
+                let command =
+                    Command::StartAttempt { attempt_id: mine, provider: method.provider(), at: now };
+                let events = decide(&loaded.state, command)?;
+                record(&store, tx, payment_id, loaded, &events, now)?;
+                if !events.is_empty() {
+                    store.timers.schedule(tx, attempts_timer(payment_id), now.plus(FIRST_LOOK_AFTER))?;
+                }
+                key.complete(store.idempotency, tx, wanted, &saved)?;
+                Ok(Tried::Answered(begun, Some(saved.clone())))
+            })
+            .await
     }
 }

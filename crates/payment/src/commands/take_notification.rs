@@ -42,7 +42,9 @@ impl Payments {
                 return self.quarantine(None, detail).await;
             }
             Err(error) => {
-                tracing::warn!(error = %error.chain(), "a notification that Alipay did not sign was refused");
+                if let Some(count) = self.unsigned().counted(self.now()) {
+                    tracing::warn!(count, error = %error.chain(), "a notification that Alipay did not sign was refused");
+                }
                 return Ok(Verdict::Unsigned);
             }
         };

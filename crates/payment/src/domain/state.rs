@@ -84,6 +84,17 @@ pub enum RefundState {
     },
 }
 
+impl RefundState {
+    /// The stored and public name.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Requested => "requested",
+            Self::Succeeded => "succeeded",
+            Self::Failed { .. } => "failed",
+        }
+    }
+}
+
 /// Money that goes back.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refund {

@@ -4,6 +4,7 @@ mod alerts;
 mod attempts;
 mod notifications;
 mod payments;
+mod refunds;
 
 use std::sync::Arc;
 
@@ -24,5 +25,11 @@ pub(crate) struct Desk {
 /// All routes of payment.
 pub fn routes(payments: Payments, idempotent: Idempotent) -> Vec<Route> {
     let desk = Desk { payments, idempotent: Arc::new(idempotent) };
-    vec![attempts::start(&desk), payments::show(&desk), notifications::take(&desk), alerts::list(&desk)]
+    vec![
+        attempts::start(&desk),
+        payments::show(&desk),
+        notifications::take(&desk),
+        alerts::list(&desk),
+        refunds::retry(&desk),
+    ]
 }

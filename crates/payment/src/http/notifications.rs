@@ -43,7 +43,6 @@ pub(super) fn take(desk: &Desk) -> Route {
         .empty_response(400)
         .idempotency(Idempotency::Natural("once by provider, trade and status"))
         .body_bytes_max(Params::BYTES_MAX)
-        .unlimited("all notifications come from one client, and one that is lost is money found late")
 }
 
 async fn handle(State(desk): State<Desk>, form: Bytes) -> Answer<Response> {

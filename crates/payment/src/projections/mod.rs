@@ -69,6 +69,8 @@ pub fn apply(tx: &mut Tx<'_>, recorded: &RecordedEvent) -> Result<()> {
             project::post(tx, &movement)
         }
         PaymentEvent::RefundFailed { refund_id, .. } => project::refund_settled(tx, refund_id, "failed", at),
-        PaymentEvent::RefundRetried { refund_id, .. } => project::refund_retried(tx, refund_id),
+        PaymentEvent::RefundRetried { refund_id, requested_at } => {
+            project::refund_retried(tx, refund_id, requested_at)
+        }
     }
 }

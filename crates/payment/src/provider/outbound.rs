@@ -1,12 +1,13 @@
 //! HTTP out of the house, injected: over the network in a shop, within the process in tests and simulations.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use axum::{Router, body::Body};
 use http::{Request, header};
 use merx_kernel::{Error, ErrorKind, Result};
 use merx_platform::rpc::time_left;
+use tokio::sync::Semaphore;
 use tower::ServiceExt as _;
 
 /// How long the provider may take to answer, …
@@ -31,11 +32,18 @@ fn lost(kind: ErrorKind, source: impl Into<Box<dyn std::error::Error + Send + Sy
         .with_source(source)
 }
 
-/// Over the network.
+/// Over the network. Clones share the limit of calls under way.
 #[derive(Clone, Debug)]
-pub struct Network(reqwest::Client);
+pub struct Network {
+    client: reqwest::Client,
+    free: Arc<Semaphore>,
+}
 
 impl Network {
+    /// The most calls under way at a time. More wait for their turn within their own time: a provider that has become
+    /// slow must not take all our sockets and tasks, nor be hit by all of us when it comes back.
+    pub const CALLS_MAX: usize = 32;
+
     /// A client that follows no redirects and gives up after ten seconds, or in time for the ask it serves.
     ///
     /// # Errors
@@ -45,22 +53,17 @@ impl Network {
             .connect_timeout(Duration::from_secs(3))
             .redirect(reqwest::redirect::Policy::none())
             .build()
-            .map(Self)
+            .map(|client| Self { client, free: Arc::new(Semaphore::new(Self::CALLS_MAX)) })
             .map_err(|e| Error::internal("the client for outgoing HTTP cannot be built").with_source(e))
     }
-}
 
-#[async_trait]
-impl Outbound for Network {
-    async fn post(&self, url: &str, content_type: &'static str, body: String) -> Result<Vec<u8>> {
+    async fn call(&self, url: &str, content_type: &'static str, body: String) -> Result<Vec<u8>> {
         // The URL carries a signature, so errors are stripped of it.
         let failed = |e: reqwest::Error| {
             let kind = if e.is_timeout() { ErrorKind::Timeout } else { ErrorKind::Unavailable };
             lost(kind, e.without_url())
         };
-        let limit =
-            time_left().map_or(ANSWER_MAX, |left| left.saturating_sub(LEFT_TO_ANSWER).min(ANSWER_MAX));
-        let request = self.0.post(url).timeout(limit).header(header::CONTENT_TYPE, content_type).body(body);
+        let request = self.client.post(url).header(header::CONTENT_TYPE, content_type).body(body);
         let mut response =
             request.send().await.and_then(reqwest::Response::error_for_status).map_err(failed)?;
         let mut answer = Vec::new();
@@ -71,6 +74,20 @@ impl Outbound for Network {
             answer.extend_from_slice(&chunk);
         }
         Ok(answer)
+    }
+}
+
+#[async_trait]
+impl Outbound for Network {
+    async fn post(&self, url: &str, content_type: &'static str, body: String) -> Result<Vec<u8>> {
+        let limit =
+            time_left().map_or(ANSWER_MAX, |left| left.saturating_sub(LEFT_TO_ANSWER).min(ANSWER_MAX));
+        let call = async {
+            let _turn = self.free.acquire().await.map_err(|e| lost(ErrorKind::Unavailable, e))?;
+            self.call(url, content_type, body).await
+        };
+        // The wait for a turn counts: whoever asks has only so much time in all.
+        tokio::time::timeout(limit, call).await.unwrap_or_else(|e| Err(lost(ErrorKind::Timeout, e)))
     }
 }
 

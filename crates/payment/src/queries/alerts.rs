@@ -14,7 +14,7 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AlertView {
     /// The alert.
-    pub alert_id: AlertId,
+    pub id: AlertId,
     /// What kind: `payment_notification_quarantined`, `payment_duplicate`, …
     pub kind: String,
     /// About which payment, where that is known.
@@ -54,7 +54,7 @@ fn viewed(row: AlertRow) -> Result<AlertView> {
         Error::internal("inconsistent row: the detail of an alert is not JSON").with_source(e)
     })?;
     Ok(AlertView {
-        alert_id: row.alert_id,
+        id: row.alert_id,
         kind: row.kind,
         payment_id: row.payment_id,
         detail,

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     commands::owned,
     context::Payments,
+    domain::Refund,
     store::{self, AttemptRow, PaymentRow, RefundRow},
 };
 
@@ -15,7 +16,7 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PaymentView {
     /// The payment.
-    pub payment_id: PaymentId,
+    pub id: PaymentId,
     /// What it pays for.
     pub order_id: OrderId,
     /// `open`, `closing`, `captured` or `closed`.
@@ -50,7 +51,7 @@ pub enum AttemptState {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AttemptSummary {
     /// The attempt.
-    pub attempt_id: AttemptId,
+    pub id: AttemptId,
     /// Whose cashier.
     pub provider: String,
     /// Where it stands.
@@ -65,13 +66,21 @@ pub struct AttemptSummary {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RefundSummary {
     /// The refund.
-    pub refund_id: RefundId,
+    pub id: RefundId,
     /// How much.
     pub amount: Money,
     /// `requested`, `succeeded` or `failed`.
     pub status: String,
-    /// When it was asked.
+    /// When it was asked for, the last time.
     pub requested_at: Timestamp,
+}
+
+impl RefundSummary {
+    /// A refund as its events made it.
+    pub(crate) fn of(id: RefundId, refund: &Refund) -> Self {
+        let status = refund.state.as_str().to_owned();
+        Self { id, amount: refund.amount, status, requested_at: refund.requested_at }
+    }
 }
 
 impl Payments {
@@ -91,7 +100,7 @@ impl Payments {
 
 fn viewed(row: PaymentRow, attempts: Vec<AttemptRow>, refunds: Vec<RefundRow>) -> PaymentView {
     let attempts = attempts.into_iter().map(|a| AttemptSummary {
-        attempt_id: a.attempt_id,
+        id: a.attempt_id,
         provider: a.provider,
         state: match (a.captured_at, a.closed_at) {
             (Some(_), _) => AttemptState::Captured,
@@ -102,13 +111,13 @@ fn viewed(row: PaymentRow, attempts: Vec<AttemptRow>, refunds: Vec<RefundRow>) -
         expires_at: a.expires_at,
     });
     let refunds = refunds.into_iter().map(|r| RefundSummary {
-        refund_id: r.refund_id,
+        id: r.refund_id,
         amount: r.amount,
         status: r.status,
         requested_at: r.requested_at,
     });
     PaymentView {
-        payment_id: row.payment_id,
+        id: row.payment_id,
         order_id: row.order_id,
         status: row.status,
         amount: row.amount,

@@ -34,14 +34,14 @@ impl Payments {
         let payment_id: PaymentId = Id::from_bits(due.key());
         let payment = self.read(payment_id).await?;
         let mut trades = BTreeSet::new();
-        let mut waits: BTreeMap<RefundId, Option<Duration>> = BTreeMap::new();
+        let mut waits: BTreeMap<RefundId, Duration> = BTreeMap::new();
         for (refund_id, refund) in under_way(&payment) {
             let wait = if trades.insert(refund.attempt_id) {
                 self.try_refund(payment_id, refund_id, refund).await?
             } else {
                 Some(BETWEEN_REFUNDS)
             };
-            waits.insert(refund_id, wait);
+            waits.extend(wait.map(|wait| (refund_id, wait)));
         }
         let (store, now) = (self.store(), self.now());
         self.db()
@@ -49,13 +49,10 @@ impl Payments {
                 if !due.fired(tx)? {
                     return Ok(());
                 }
-                // Read again: a refund that was asked for meanwhile has not been tried and is due at once.
+                // Read again: a refund that was asked for meanwhile, or again, has not been tried and is due at once.
                 let payment = load_payment(&store, tx, payment_id)?.state;
-                let untried = Some(Duration::ZERO);
-                let wait = under_way(&payment)
-                    .filter_map(|(id, _)| waits.get(&id).copied().unwrap_or(untried))
-                    .min();
-                match wait {
+                let waits = under_way(&payment).map(|(id, _)| waits.get(&id).copied().unwrap_or_default());
+                match waits.min() {
                     Some(wait) => store.timers.schedule(tx, refunds_timer(payment_id), now.plus(wait)),
                     None => Ok(()),
                 }

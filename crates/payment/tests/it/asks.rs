@@ -112,7 +112,7 @@ async fn what_the_buyer_may_yet_begin_is_waited_for(mode: Mode) {
     refused.is_problem(409, "payment.closed");
     world.gateway.visit(&url);
     world.step(Duration::from_secs(30));
-    let attempt_id = world.view(order(1)).await.attempts[0].attempt_id;
+    let attempt_id = world.view(order(1)).await.attempts[0].id;
     assert!(world.gateway.pay(attempt_id));
     assert_eq!(world.close(order(1)).await.outcome(), Outcome::Captured);
     let facts = world.captured_facts().await;

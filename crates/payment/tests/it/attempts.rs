@@ -35,7 +35,7 @@ async fn an_attempt_sends_the_buyer_to_a_cashier_that_closes_before_the_deadline
     assert_eq!((view.amount, view.payment_id), (money(AMOUNT), order(1)));
     assert_eq!(view.expires_at, world.deadline().minus(Duration::from_secs(60)));
     let told = world.gateway.visit(&view.pay_url);
-    assert_eq!(told["out_trade_no"], view.attempt_id.bare());
+    assert_eq!(told["out_trade_no"], view.id.bare());
     assert_eq!(told["total_amount"], "19.99");
     assert_eq!(told["subject"], "Merx order");
     assert_eq!(told["product_code"], "FAST_INSTANT_TRADE_PAY");

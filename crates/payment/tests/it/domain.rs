@@ -18,6 +18,7 @@ pub fn trials() -> Vec<Trial> {
         the_table_of_transitions_is_the_one_in_the_readme,
         a_refund_never_exceeds_its_capture,
         one_refund_id_is_one_refund,
+        a_refund_that_failed_may_be_retried_while_its_money_is_there,
         a_capture_is_the_amount_asked_once_by_one_trade,
         money_that_nobody_owes_is_recorded_and_flagged,
         an_attempt_ends_before_the_deadline_in_whole_seconds,
@@ -173,6 +174,26 @@ fn one_refund_id_is_one_refund() {
     assert_eq!(decide(&back, settle(2, RefundState::Succeeded)), Err(Rejection::RefundUnknown));
 }
 
+fn a_refund_that_failed_may_be_retried_while_its_money_is_there() {
+    let retry = || Command::RetryRefund { refund_id: refund(1), at: Timestamp::from_millis(3_000) };
+    let failed = settle(1, RefundState::Failed { code: "ACQ.X".to_owned() });
+    let asked = [open(), start(1), capture(1), request_refund(1, 1, 400)];
+    assert_eq!(decide(&given(&asked[..3]), retry()), Err(Rejection::RefundUnknown));
+    assert_eq!(decide(&given(&asked), retry()), Ok(vec![]), "it is under way");
+    let ended = [&asked[..], std::slice::from_ref(&failed)].concat();
+    assert_eq!(names(decide(&given(&ended), retry())), "RefundRetried");
+    let again = given(&[&ended[..], &[retry()]].concat());
+    let taken_up = &again.refunds[&refund(1)];
+    let since = taken_up.requested_at.as_millis();
+    assert_eq!((taken_up.state.clone(), since), (RefundState::Requested, 3_000), "its age is counted anew");
+    assert_eq!(names(decide(&again, failed)), "RefundFailed", "and it may fail again");
+    // Its money was promised to another refund meanwhile.
+    let taken = [&ended[..], &[request_refund(2, 1, 700)]].concat();
+    assert_eq!(decide(&given(&taken), retry()), Err(Rejection::RefundAboveCaptured));
+    let back = [&asked[..], &[settle(1, RefundState::Succeeded)]].concat();
+    assert_eq!(decide(&given(&back), retry()), Err(Rejection::RefundSettled));
+}
+
 fn a_capture_is_the_amount_asked_once_by_one_trade() {
     let begun = given(&[open(), start(1)]);
     assert_eq!(decide(&begun, capture_of(1, 999, 1)), Err(Rejection::AmountDiffers));
@@ -228,7 +249,7 @@ fn every_event_ever_written_can_be_read() {
         assert_eq!(again, body, "{name} is written as it was");
         seen.insert(name, ());
     }
-    assert_eq!(seen.len(), 9, "one fixture of each event");
+    assert_eq!(seen.len(), 10, "one fixture of each event");
     assert!(PaymentEvent::decode("PaymentOpened", 2, "{}").is_err(), "an unknown schema is refused");
     assert!(PaymentEvent::decode("Nonsense", 1, "{}").is_err());
 }
@@ -246,6 +267,8 @@ fn any_command() -> impl Strategy<Value = Command> {
         (0..6u128, 0..4u128, 0..1_200i64).prop_map(|(n, of, minor)| request_refund(n, of, minor)),
         (0..6u128).prop_map(|n| settle(n, RefundState::Succeeded)),
         (0..6u128).prop_map(move |n| settle(n, failed.clone())),
+        (0..6u128)
+            .prop_map(|n| Command::RetryRefund { refund_id: refund(n), at: Timestamp::from_millis(3_000) }),
     ]
 }
 

@@ -9,6 +9,7 @@ mod domain;
 mod gateway;
 mod modes;
 mod money_in;
+mod network;
 mod notifications;
 mod refunds;
 mod routes;
@@ -21,6 +22,7 @@ fn main() -> std::process::ExitCode {
     let trials = [
         domain::trials(),
         config::trials(),
+        network::trials(),
         routes::trials(),
         asks::trials(),
         attempts::trials(),

@@ -1,6 +1,14 @@
 //! What Alipay tells us, and what only looks as if it did (T14, T15, T16).
 
-use crate::{everywhere, modes::Mode};
+use crate::{everywhere, inline, modes::Mode};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
 use futures_util::future::join_all;
 use libtest_mimic::Trial;
 use merx_alipay::Params;
@@ -12,7 +20,7 @@ use crate::{
 };
 
 pub fn trials() -> Vec<Trial> {
-    everywhere!["notifications":
+    let mut trials = everywhere!["notifications":
         a_capture_is_six_statements_and_one_fact,
         the_same_notification_a_hundred_times_at_once_is_one_payment,
         what_alipay_did_not_sign_counts_for_nothing_and_is_not_kept,
@@ -21,7 +29,11 @@ pub fn trials() -> Vec<Trial> {
         later_notifications_of_a_paid_trade_change_nothing,
         a_trade_that_pays_one_attempt_does_not_pay_another,
         a_closed_trade_is_believed_where_alipay_says_it_again,
-    ]
+    ];
+    trials.extend(inline!["notifications":
+        a_flood_of_unsigned_notifications_is_counted_and_one_a_second_is_logged,
+    ]);
+    trials
 }
 
 const QUARANTINED: &str = "payment_notification_quarantined";
@@ -204,4 +216,39 @@ async fn a_closed_trade_is_believed_where_alipay_says_it_again(mode: Mode) {
     assert_eq!(view["attempts"][0]["state"], "closed");
     assert!(world.alerts().await.is_empty());
     world.finish_drained().await;
+}
+
+/// Counts the warnings of payment itself on this thread.
+struct Warnings(Arc<AtomicUsize>);
+
+impl tracing::Subscriber for Warnings {
+    fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
+        *metadata.level() == tracing::Level::WARN && metadata.target().starts_with("merx_payment")
+    }
+    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        tracing::span::Id::from_u64(1)
+    }
+    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+    fn event(&self, _: &tracing::Event<'_>) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+    fn enter(&self, _: &tracing::span::Id) {}
+    fn exit(&self, _: &tracing::span::Id) {}
+}
+
+async fn a_flood_of_unsigned_notifications_is_counted_and_one_a_second_is_logged(mode: Mode) {
+    let world = World::new(mode).await;
+    let lines = Arc::new(AtomicUsize::new(0));
+    let _here = tracing::subscriber::set_default(Warnings(lines.clone()));
+    for second in 1..=3 {
+        for _ in 0..50 {
+            failed(&world.notify("trade_status=TRADE_SUCCESS&sign=AAAA&sign_type=RSA2".to_owned()).await);
+        }
+        assert_eq!(lines.load(Ordering::SeqCst), second);
+        world.step(Duration::from_secs(1));
+    }
+    let metrics = world.deps.metrics.render().unwrap();
+    assert!(metrics.contains("merx_payment_unsigned_notifications_total 150"), "{metrics}");
+    world.finish().await;
 }

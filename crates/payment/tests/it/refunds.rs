@@ -4,11 +4,14 @@ use crate::{everywhere, inline, modes::Mode};
 use libtest_mimic::Trial;
 use std::time::Duration;
 
-use merx_contracts::payment::v1::refund_reply::State;
+use axum::body::Body;
+use http::{Request, header};
+use merx_contracts::{ids::RefundId, payment::v1::refund_reply::State};
+use merx_kernel::Role;
 
 use crate::{
     gateway::Trouble,
-    world::{AMOUNT, World, order, refund_id},
+    world::{AMOUNT, Reply, World, order, refund_id},
 };
 
 pub fn trials() -> Vec<Trial> {
@@ -18,16 +21,19 @@ pub fn trials() -> Vec<Trial> {
         a_refund_of_what_never_came_is_refused,
         an_answer_somebody_else_signed_is_no_refund,
         a_refusal_for_good_ends_the_refund_with_an_alert,
+        staff_takes_a_refund_up_again_that_failed_for_good,
     ];
     trials.extend(inline!["refunds":
         a_doubt_is_asked_about_and_never_paid_twice,
-        tries_end_after_three_days_and_asking_again_takes_them_up,
+        after_three_days_it_is_tried_daily_with_the_alert_standing,
+        a_refund_under_way_is_tried_at_once,
         a_refund_that_does_not_go_through_alerts_within_a_minute_and_goes_on,
     ]);
     trials
 }
 
 const SECOND: Duration = Duration::from_secs(1);
+const DAY: Duration = Duration::from_secs(24 * 3600);
 
 async fn money_goes_back_once_under_one_identity(mode: Mode) {
     let world = World::new(mode).await;
@@ -141,33 +147,98 @@ async fn a_refund_that_does_not_go_through_alerts_within_a_minute_and_goes_on(mo
     world.finish_drained().await;
 }
 
-async fn tries_end_after_three_days_and_asking_again_takes_them_up(mode: Mode) {
+async fn after_three_days_it_is_tried_daily_with_the_alert_standing(mode: Mode) {
     let world = World::new(mode).await;
     let attempt_id = world.paid(order(1)).await;
     world.gateway.ledger().down = true;
     world.refund(order(1), refund_id(1), attempt_id, 700).await.unwrap();
-    world.pass(Duration::from_secs(4 * 24 * 3600)).await;
-    assert_eq!(world.next_timer().await, None);
+    world.pass(4 * DAY).await;
+    let calls = world.gateway.calls("alipay.trade.refund");
+    world.pass(7 * DAY).await;
+    assert_eq!(world.gateway.calls("alipay.trade.refund"), calls + 7);
+    assert_eq!(world.alerts().await, ["payment_refund_stuck"]);
     world.gateway.ledger().down = false;
-    world.refund(order(1), refund_id(1), attempt_id, 700).await.unwrap();
-    world.pass(SECOND).await;
+    world.pass(DAY).await;
     assert_eq!(world.gateway.refunded(attempt_id), 700);
+    assert_eq!(world.next_timer().await, None);
     world.finish_drained().await;
 }
 
+/// A refusal for good and the alert that calls a person are one transaction: no crash comes between them.
 async fn a_refusal_for_good_ends_the_refund_with_an_alert(mode: Mode) {
     let world = World::new(mode).await;
     let attempt_id = world.paid(order(1)).await;
     world.gateway.trouble([Trouble::Refused("ACQ.TRADE_HAS_FINISHED")]);
     world.refund(order(1), refund_id(1), attempt_id, 700).await.unwrap();
+    let before = world.stats();
     world.pass(SECOND).await;
+    let cost = world.stats().since(&before);
+    assert_eq!(cost.labels["payment.settle_refund"].write_txs, 1);
+    assert!(!cost.labels.contains_key("payment.alert"), "the alert has no transaction of its own: {cost:?}");
     let state = world.refund(order(1), refund_id(1), attempt_id, 700).await.unwrap().state();
     assert_eq!(state, State::Failed);
     assert_eq!(world.alerts().await, ["payment_refund_failed"]);
+    assert_eq!(world.deps.metrics.alerts("payment_refund_failed"), 1);
     assert_eq!(
         world.next_timer().await.map(|at| at > world.now()),
         Some(true),
         "only the attempt's timer is left"
     );
+    world.finish_drained().await;
+}
+
+async fn retry(world: &World, refund: RefundId, role: Role, key: &str) -> Reply {
+    let request = Request::post(format!("/v1/payment-refunds/{refund}/retry"))
+        .header(header::AUTHORIZATION, world.token(1, &[role]))
+        .header("idempotency-key", key);
+    world.send(request.body(Body::empty()).unwrap()).await
+}
+
+async fn staff_takes_a_refund_up_again_that_failed_for_good(mode: Mode) {
+    let world = World::new(mode).await;
+    let attempt_id = world.paid(order(1)).await;
+    let refused = || world.gateway.trouble([Trouble::Refused("ACQ.TRADE_HAS_FINISHED")]);
+    refused();
+    world.refund(order(1), refund_id(1), attempt_id, 700).await.unwrap();
+    world.pass(SECOND).await;
+    for role in [Role::Customer, Role::Support, Role::Operator] {
+        retry(&world, refund_id(1), role, "k").await.is_problem(403, "request.forbidden");
+    }
+    let unknown = retry(&world, refund_id(9), Role::Administrator, "unknown").await;
+    unknown.is_problem(404, "payment.refund_unknown");
+
+    // It fails again: that is another alert, and it may be taken up another time.
+    refused();
+    let taken = retry(&world, refund_id(1), Role::Administrator, "k").await;
+    assert_eq!(taken.status, 202, "{}", taken.text);
+    let told = taken.json();
+    assert_eq!((&told["id"], &told["status"]), (&refund_id(1).to_string().into(), &"requested".into()));
+    let again = retry(&world, refund_id(1), Role::Administrator, "k").await;
+    assert_eq!((again.status, &again.text), (taken.status, &taken.text));
+    assert!(again.headers.contains_key("idempotency-replayed"));
+    world.pass(SECOND).await;
+    assert_eq!(world.alerts().await, ["payment_refund_failed"; 2]);
+    assert_eq!(world.gateway.refunded(attempt_id), 0);
+
+    let taken = retry(&world, refund_id(1), Role::Administrator, "k2").await;
+    assert_eq!(taken.status, 202, "{}", taken.text);
+    world.pass(SECOND).await;
+    assert_eq!(world.gateway.refund_of(attempt_id, refund_id(1)), Some(700), "under the same identity");
+    assert_eq!(world.refunded_facts().await.len(), 1);
+    let late = retry(&world, refund_id(1), Role::Administrator, "k3").await;
+    late.is_problem(409, "payment.refund_settled");
+    world.finish_drained().await;
+}
+
+async fn a_refund_under_way_is_tried_at_once(mode: Mode) {
+    let world = World::new(mode).await;
+    let attempt_id = world.paid(order(1)).await;
+    world.gateway.ledger().down = true;
+    world.refund(order(1), refund_id(1), attempt_id, 700).await.unwrap();
+    world.pass(5 * DAY).await;
+    world.gateway.ledger().down = false;
+    assert_eq!(retry(&world, refund_id(1), Role::Administrator, "k").await.status, 202);
+    world.pass(Duration::ZERO).await;
+    assert_eq!(world.gateway.refunded(attempt_id), 700);
     world.finish_drained().await;
 }

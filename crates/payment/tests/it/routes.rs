@@ -29,7 +29,14 @@ async fn every_route_says_who_may_use_it(mode: Mode) {
     let built = merx_payment::module(&world.deps, &Limits::default(), &config(&gateway), outbound).unwrap();
     assert_eq!(Route::check(&built.routes), Vec::<String>::new());
     let ids: Vec<&str> = built.routes.iter().map(Route::operation_id).collect();
-    assert_eq!(ids, ["startPaymentAttempt", "getPayment", "takeAlipayNotification", "listPaymentAlerts"]);
+    let all = [
+        "startPaymentAttempt",
+        "getPayment",
+        "takeAlipayNotification",
+        "listPaymentAlerts",
+        "retryPaymentRefund",
+    ];
+    assert_eq!(ids, all);
     for code in built.routes.iter().flat_map(Route::codes) {
         has_page(code);
     }

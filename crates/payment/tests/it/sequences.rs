@@ -69,7 +69,7 @@ async fn attempts(world: &World, payment_id: PaymentId) -> Vec<AttemptId> {
         return Vec::new();
     }
     let view: merx_payment::queries::PaymentView = serde_json::from_str(&view.text).unwrap();
-    view.attempts.iter().map(|a| a.attempt_id).collect()
+    view.attempts.iter().map(|a| a.id).collect()
 }
 
 async fn perform(world: &World, act: Act) {

@@ -290,7 +290,7 @@ impl World {
             self.post_attempt(payment_id, BUYER, &self.fresh_key(), r#"{"method":"alipay_page"}"#).await;
         assert_eq!(reply.status, StatusCode::CREATED, "{}", reply.text);
         let body = reply.json();
-        (body["attempt_id"].as_str().unwrap().parse().unwrap(), body["pay_url"].as_str().unwrap().to_owned())
+        (body["id"].as_str().unwrap().parse().unwrap(), body["pay_url"].as_str().unwrap().to_owned())
     }
     /// Opens, starts and visits the cashier.
     pub async fn begin(&self, payment_id: PaymentId) -> AttemptId {

@@ -33,6 +33,8 @@ struct Begun {
     pivot_passed: bool,
     refusal: Option<Refusal>,
     failures: i64,
+    /// Whether it was taken up from the log, so that any step may have been tried before.
+    resumed: bool,
     traceparent: Option<String>,
 }
 
@@ -61,6 +63,7 @@ impl Drive {
                 pivot_passed: false,
                 refusal: None,
                 failures: 0,
+                resumed: false,
                 traceparent: new.traceparent,
             },
             Source::Stored(id) => match claim(&self.engine, id).await {
@@ -103,6 +106,7 @@ async fn claim(engine: &Inner, id: SagaId) -> Result<Result<Begun, SagaStatus>> 
         pivot_passed: row.pivot_passed,
         refusal: row.refusal,
         failures: row.failures,
+        resumed: true,
         traceparent: row.traceparent,
     }))
 }
@@ -116,7 +120,8 @@ async fn course(engine: &Arc<Inner>, begun: Begun) -> Progress {
         }
         None => Err(format!("this program does not know version {} of saga {}", begun.version, begun.name)),
     };
-    let mut run = Run { engine, id: begun.id, name: &begun.name, failures: begun.failures };
+    let mut run =
+        Run { engine, id: begun.id, name: &begun.name, failures: begun.failures, resumed: begun.resumed };
     let (plan, open) = match opened {
         Ok(opened) => opened,
         Err(reason) => return run.park_stuck(reason, None).await,
@@ -133,7 +138,7 @@ async fn course(engine: &Arc<Inner>, begun: Begun) -> Progress {
             going => match run.carry_out(&plan, &*open, &going).await {
                 Ok(outcome) => {
                     // Not after every step: those before the last record run again on every attempt.
-                    if matches!(going, State::RecordPivot(_) | State::RecordRefusal(_)) {
+                    if matches!(going, State::RecordPivot(_) | State::RecordRefusal(..)) {
                         run.failures = 0;
                     }
                     state = machine::next(&plan, going, outcome);
@@ -155,6 +160,7 @@ struct Run<'a> {
     id: SagaId,
     name: &'a str,
     failures: i64,
+    resumed: bool,
 }
 
 impl Run<'_> {
@@ -181,12 +187,12 @@ impl Run<'_> {
                 .await?
             }
             State::RecordPivot(_) => self.record(None).await?,
-            State::RecordRefusal(refusal) => self.record(Some(refusal.clone())).await?,
+            State::RecordRefusal(_, refusal) => self.record(Some(refusal.clone())).await?,
             State::Ended(_) | State::Stuck(_) => Ok(StepOutcome::Done),
         };
         match answer {
             Ok(StepOutcome::Done) => Ok(Outcome::Done),
-            Ok(StepOutcome::Refused { code, message }) => Ok(Outcome::Refused { code, message }),
+            Ok(StepOutcome::Refused { code, message }) => Ok(self.refused(code, message)),
             Ok(StepOutcome::RetryLater { at, reason }) => {
                 Err(Stop::Later { at, failure: at.is_none(), reason })
             }
@@ -199,10 +205,13 @@ impl Run<'_> {
                     reason: format!("{}: {}", error.code(), error.message()),
                 })
             }
-            Err(error) => {
-                Ok(Outcome::Refused { code: error.code().to_owned(), message: error.message().to_owned() })
-            }
+            Err(error) => Ok(self.refused(error.code().to_owned(), error.message().to_owned())),
         }
+    }
+
+    /// Within one run each step is tried once.
+    fn refused(&self, code: String, message: String) -> Outcome {
+        Outcome::Refused { code, message, tried_before: self.resumed }
     }
 
     /// Runs one action with its time limit, a panic being a failure. The inner result is the action's.

@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     future::Future,
-    pin::Pin,
+    pin::{Pin, pin},
     sync::{Arc, Mutex, PoisonError, RwLock},
     task::{Context, Poll},
     time::Duration,
@@ -16,7 +16,7 @@ use futures_util::{
 use merx_contracts::ids::SagaId;
 use merx_kernel::{Clock, Entropy, Error, Result, Timestamp};
 use merx_sql::Db;
-use tokio::sync::{Notify, Semaphore, oneshot};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::{AnySaga, End, NewSaga, SagaLog, SagaRow, SagaStatus, drive::Drive, fault::Fault};
@@ -24,8 +24,6 @@ use crate::{activity::Activity, tasks::Tasks, telemetry::Metrics, time::Backoff}
 
 /// Rows read at a time by the engine.
 const PAGE: i64 = 100;
-/// Sagas carried on at the same time without anybody waiting for them.
-const BACKGROUND_MAX: usize = 32;
 /// How often the log is looked at although nothing woke the engine.
 const POLL: Duration = Duration::from_secs(30);
 /// A saga that should be going and has not changed for so long was forgotten by its process.
@@ -47,6 +45,9 @@ pub struct Limits {
     pub stuck_retry: Duration,
     /// The longest that one action, undo or finish may take; longer is a failure.
     pub step_timeout: Duration,
+    /// Sagas carried on at the same time without anybody waiting for them: those of timers and facts, those that a
+    /// start takes up, those that were parked. What a request waits for is bounded by the requests.
+    pub background_max: usize,
 }
 
 impl Default for Limits {
@@ -57,6 +58,7 @@ impl Default for Limits {
             backoff: Backoff { min: Duration::from_millis(250), max: Duration::from_secs(10) },
             stuck_retry: Duration::from_secs(600),
             step_timeout: Duration::from_secs(30),
+            background_max: 32,
         }
     }
 }
@@ -112,18 +114,25 @@ pub(super) struct Inner {
     pub(super) limits: Limits,
     pub(super) fault: Option<Arc<dyn Fault>>,
     kinds: RwLock<BTreeMap<(String, i64), Arc<dyn AnySaga>>>,
-    active: Mutex<BTreeMap<SagaId, Shared<BoxFuture<'static, Progress>>>>,
+    active: Mutex<BTreeMap<SagaId, Running>>,
+    /// One for each of [`Limits::background_max`].
+    background: Arc<Semaphore>,
     parked: Notify,
 }
 
 /// A saga under way. Await it for its [`Progress`]; dropping it does not stop the saga.
 #[derive(Clone)]
-pub struct Running(Shared<BoxFuture<'static, Progress>>);
+pub struct Running {
+    answer: Shared<BoxFuture<'static, Progress>>,
+    /// Cancelled once somebody waits for the answer.
+    awaited: CancellationToken,
+}
 
 impl Future for Running {
     type Output = Progress;
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Progress> {
-        Pin::new(&mut self.0).poll(context)
+        self.awaited.cancel();
+        Pin::new(&mut self.answer).poll(context)
     }
 }
 
@@ -154,6 +163,7 @@ impl SagaEngine {
             fault,
             kinds: RwLock::default(),
             active: Mutex::default(),
+            background: Arc::new(Semaphore::new(limits.background_max)),
             parked: Notify::new(),
         }));
         for kind in kinds {
@@ -171,39 +181,44 @@ impl SagaEngine {
         assert!(earlier.is_none(), "a saga of one name and version is registered once");
     }
 
-    /// Carries on a saga that was started just now, from what is in memory: without reading the log. Begins at
-    /// once, whether or not the answer is awaited. When the saga is under way already, the answer is that run's.
+    /// Carries on a saga that was started just now, from what is in memory: without reading the log. Goes on whether
+    /// or not the answer is awaited: at once when it is, and otherwise as soon as there is room in the background
+    /// ([`Limits::background_max`]). When the saga is under way already, the answer is that run's.
     pub fn run(&self, saga: &NewSaga) -> Running {
-        self.go(saga.id, || Source::Started(saga.clone()))
+        self.go(saga.id, None, || Source::Started(saga.clone()))
     }
 
-    /// Carries on a saga from its log, due or not.
+    /// Carries on a saga from its log, due or not; otherwise as [`Self::run`].
     pub fn resume(&self, id: SagaId) -> Running {
-        self.go(id, || Source::Stored(id))
+        self.go(id, None, || Source::Stored(id))
     }
 
-    fn go(&self, id: SagaId, source: impl FnOnce() -> Source) -> Running {
+    fn go(&self, id: SagaId, room: Option<OwnedSemaphorePermit>, source: impl FnOnce() -> Source) -> Running {
         let (answer, receiver) = oneshot::channel();
-        let running = receiver.map(|p| p.unwrap_or(Progress::Halted)).boxed().shared();
+        let running = Running {
+            answer: receiver.map(|p| p.unwrap_or(Progress::Halted)).boxed().shared(),
+            awaited: CancellationToken::new(),
+        };
         {
             let mut active = self.0.active.lock().unwrap_or_else(PoisonError::into_inner);
             if let Some(under_way) = active.get(&id) {
-                return Running(under_way.clone());
+                return under_way.clone();
             }
             active.insert(id, running.clone());
         }
         let drive = Drive::new(self.0.clone(), source());
         let leave = Leave { engine: self.0.clone(), id };
         let busy = self.0.deps.activity.begin();
+        let (engine, awaited) = (self.0.clone(), running.awaited.clone());
         let task = self.0.deps.tasks.spawn("saga", async move {
-            let progress = drive.run().await;
+            let progress = engine.in_background(room, awaited, drive.run()).await;
             // First out of the list, then the answer: whoever has the answer can start the saga anew.
             drop(leave);
             drop(answer.send(progress));
             drop(busy);
         });
         drop(task);
-        Running(running)
+        running
     }
 
     /// Whether a saga is under way in this process.
@@ -219,9 +234,8 @@ impl SagaEngine {
     }
 
     async fn tend(self, stop: CancellationToken) -> Result<()> {
-        let permits = Arc::new(Semaphore::new(BACKGROUND_MAX));
-        self.take_up(&stop, &permits).await?;
-        loop {
+        self.take_up(&stop).await?;
+        while !stop.is_cancelled() {
             // Asked for before looking, so that a saga parked in between is not missed.
             let parked = self.0.parked.notified();
             let now = self.0.deps.clock.now();
@@ -237,10 +251,12 @@ impl SagaEngine {
                 })
                 .await?;
             let full = due.len() >= usize::try_from(PAGE).unwrap_or(usize::MAX);
+            let mut carried_on = false;
             for row in due {
-                self.carry_on(row.id, &stop, &permits).await;
+                carried_on |= self.carry_on(row.id, &stop).await;
             }
-            if full {
+            // A full page of sagas that are all under way would be read again and again.
+            if full && carried_on {
                 continue;
             }
             let wait = next.map_or(POLL, |at| at.since(now).min(POLL));
@@ -251,20 +267,20 @@ impl SagaEngine {
                 () = self.0.deps.clock.sleep(wait) => {}
             }
         }
+        Ok(())
     }
 
     /// What a start does: everything that was going, and the stuck ones, for the new program may know better.
-    async fn take_up(&self, stop: &CancellationToken, permits: &Arc<Semaphore>) -> Result<()> {
+    async fn take_up(&self, stop: &CancellationToken) -> Result<()> {
         let (log, db) = (self.0.deps.log, &self.0.deps.db);
         let mut after = None;
         let mut count = 0;
-        loop {
+        while !stop.is_cancelled() {
             let page: Vec<SagaRow> = db.read("saga.open", move |q| log.open(q, after, PAGE)).await?;
             let Some(last) = page.last() else { break };
             after = Some(last.id);
             for row in page.iter().filter(|row| row.status != SagaStatus::Waiting) {
-                count += 1;
-                self.carry_on(row.id, stop, permits).await;
+                count += usize::from(self.carry_on(row.id, stop).await);
             }
         }
         if count > 0 {
@@ -273,22 +289,18 @@ impl SagaEngine {
         Ok(())
     }
 
-    /// Resumes a saga in the background, waiting while too many are under way.
-    async fn carry_on(&self, id: SagaId, stop: &CancellationToken, permits: &Arc<Semaphore>) {
+    /// Resumes a saga in the background, waiting for room; `false` when it is under way already, or the process stops.
+    async fn carry_on(&self, id: SagaId, stop: &CancellationToken) -> bool {
         if stop.is_cancelled() || self.is_active(id) {
-            return;
+            return false;
         }
-        let permit = tokio::select! {
+        let room = tokio::select! {
             biased;
-            () = stop.cancelled() => return,
-            permit = permits.clone().acquire_owned() => permit,
+            () = stop.cancelled() => return false,
+            room = self.0.background.clone().acquire_owned() => room.ok(),
         };
-        let running = self.resume(id);
-        let done = self.0.deps.tasks.spawn("saga.background", async move {
-            let _: Progress = running.await;
-            drop(permit);
-        });
-        drop(done);
+        drop(self.go(id, room, || Source::Stored(id)));
+        true
     }
 
     /// When the next parked saga is due, or was: `None` when none waits for a time.
@@ -378,6 +390,35 @@ impl Inner {
     pub(super) fn kind(&self, name: &str, version: i64) -> Option<Arc<dyn AnySaga>> {
         let kinds = self.kinds.read().unwrap_or_else(PoisonError::into_inner);
         kinds.get(&(name.to_owned(), version)).cloned()
+    }
+
+    /// Waits until a run that nobody awaits has `room`, and keeps the room until its end or until somebody awaits it:
+    /// a request is never behind the background, nor takes its room.
+    async fn in_background(
+        self: Arc<Self>,
+        room: Option<OwnedSemaphorePermit>,
+        awaited: CancellationToken,
+        run: impl Future<Output = Progress>,
+    ) -> Progress {
+        let room = match room {
+            Some(room) => Some(room),
+            None => tokio::select! {
+                biased;
+                () = awaited.cancelled() => None,
+                () = self.deps.tasks.stopping().cancelled() => return Progress::Halted,
+                room = self.background.clone().acquire_owned() => room.ok(),
+            },
+        };
+        let given_back = async {
+            awaited.cancelled().await;
+            drop(room);
+        };
+        let mut run = pin!(run);
+        tokio::select! {
+            biased;
+            progress = &mut run => progress,
+            () = given_back => run.await,
+        }
     }
 
     /// A saga was parked: the background loop looks again when it is due.

@@ -1,5 +1,6 @@
 //! Proves a saga against its own world: a failure before and after each step, everything twice, a crash at each
-//! point and after each record of the log, and each refusal with the same done to its undoing.
+//! point and after each record of the log, and each refusal with the same done to its undoing; and for each step with
+//! an undo, a first try that has its effect only when the saga has turned back and ended.
 //!
 //! The points are not listed here: a clean run of each scenario shows which there are.
 
@@ -15,8 +16,9 @@ use merx_contracts::ids::SagaId;
 use merx_kernel::{Error, Result, Timestamp};
 
 use super::{
-    End, NewSaga, Progress, SagaEngine, SagaStatus,
+    AnySaga, End, NewSaga, Progress, SagaEngine, SagaStatus, StepOutcome,
     fault::{Fault, Point, Verdict},
+    machine::{Plan, PlannedStep},
 };
 use crate::tasks::panic_text;
 
@@ -61,10 +63,10 @@ pub async fn prove<W: World>(
     check: impl AsyncFn(&W, &End),
 ) -> Result<Proof, String> {
     let bench = Bench { make, check, cases: Mutex::default() };
-    let (steps, pivot) = bench.shape().await?;
+    let Plan { steps, pivot } = bench.plan().await?;
     bench.scenario("done", &[], &End::Done).await?;
     bench.case("crash after start", Script::new(&[]), &End::Done, Entry::Resume).await?;
-    for (index, step) in steps.iter().enumerate() {
+    for (index, PlannedStep { name: step, undoable }) in steps.into_iter().enumerate() {
         let refuse = Rule { point: Point::BeforeStep(step), what: What::Refuse, always: true };
         if pivot.is_some_and(|pivot| index > pivot) {
             // Stuck; the operator mends what refused and retries.
@@ -73,11 +75,14 @@ pub async fn prove<W: World>(
             continue;
         }
         let end = End::Refused {
-            step: (*step).to_owned(),
+            step: step.to_owned(),
             code: REFUSED.to_owned(),
             message: "The harness refuses.".to_owned(),
         };
-        bench.scenario(&format!("{step} refuses"), &[refuse], &end).await?;
+        bench.scenario(&format!("{step} refuses"), std::slice::from_ref(&refuse), &end).await?;
+        if undoable {
+            bench.comes_late(index, &refuse, &end).await?;
+        }
     }
     Ok(Proof { cases: bench.cases.into_inner().unwrap_or_else(PoisonError::into_inner) })
 }
@@ -100,14 +105,28 @@ enum Entry {
 }
 
 impl<W: World, M: AsyncFn() -> W, C: AsyncFn(&W, &End)> Bench<M, C> {
-    async fn shape(&self) -> Result<(Vec<&'static str>, Option<usize>), String> {
+    async fn plan(&self) -> Result<Plan, String> {
         let world = (self.make)().await;
         let saga = world.start().await.map_err(|e| e.chain())?;
-        let engine = world.engine(Arc::new(Script::new(&[])));
-        let kind =
-            engine.0.kind(saga.name, saga.version).ok_or("the engine does not know the saga's kind")?;
-        let plan = kind.plan();
-        Ok((plan.steps.iter().map(|s| s.name).collect(), plan.pivot))
+        Ok(kind_of(&world, &saga)?.plan())
+    }
+
+    /// The first try of the step has no answer and no effect yet, the next one refuses, and when the saga has ended
+    /// the first has its effect after all.
+    async fn comes_late(&self, step: usize, refuse: &Rule, end: &End) -> Result<(), String> {
+        let once = |point, what| Rule { point, what, always: false };
+        let lost = once(refuse.point.clone(), What::Fail);
+        let died = once(refuse.point.clone(), What::Crash);
+        let recorded = once(Point::AfterRefusal, What::Crash);
+        for (how, rules) in [
+            ("its answer lost", vec![lost.clone(), refuse.clone()]),
+            ("its asker dead", vec![died, refuse.clone()]),
+            ("its answer lost, and a crash after the refusal", vec![lost, recorded, refuse.clone()]),
+        ] {
+            let name = format!("{:?} refuses, {how}, and has its effect late", refuse.point);
+            self.case(&name, Script::new(&rules).late(step), end, Entry::Run).await?;
+        }
+        Ok(())
     }
 
     /// A clean run, then the same with something happening at each of its points.
@@ -171,6 +190,12 @@ impl<W: World, M: AsyncFn() -> W, C: AsyncFn(&W, &End)> Bench<M, C> {
             ));
         }
         (self.check)(&world, end).await;
+        if let Some(step) = script.late {
+            let open = kind_of(&world, &saga)?.open(saga.id, &saga.data).map_err(|e| e.chain())?;
+            // Refused or not: the one who asked is long gone.
+            let _: Result<StepOutcome> = open.act(step).await;
+            (self.check)(&world, end).await;
+        }
         if *end == End::Done {
             // Another process that had the saga in memory comes late and runs all of it again.
             let again = engine.run(&saga).await;
@@ -181,6 +206,14 @@ impl<W: World, M: AsyncFn() -> W, C: AsyncFn(&W, &End)> Bench<M, C> {
         }
         Ok(())
     }
+}
+
+fn kind_of(world: &impl World, saga: &NewSaga) -> Result<Arc<dyn AnySaga>, String> {
+    let engine = world.engine(Arc::new(Script::new(&[])));
+    engine
+        .0
+        .kind(saga.name, saga.version)
+        .ok_or_else(|| "the engine does not know the saga's kind".to_owned())
 }
 
 /// Lets a saga live, and start again after each crash, until it has ended; answers whether it was ever stuck.
@@ -247,11 +280,17 @@ struct Rule {
 struct Script {
     rules: Mutex<Vec<Rule>>,
     passed: Mutex<BTreeSet<Point>>,
+    /// The step whose action runs once more when all is over.
+    late: Option<usize>,
 }
 
 impl Script {
     fn new(rules: &[Rule]) -> Self {
-        Self { rules: Mutex::new(rules.to_vec()), passed: Mutex::default() }
+        Self { rules: Mutex::new(rules.to_vec()), passed: Mutex::default(), late: None }
+    }
+
+    fn late(self, step: usize) -> Self {
+        Self { late: Some(step), ..self }
     }
 
     fn passed(&self) -> BTreeSet<Point> {

@@ -49,8 +49,8 @@ pub enum State {
     Act(usize),
     /// Write that the pivot, this step, is done.
     RecordPivot(usize),
-    /// Write that a step refused.
-    RecordRefusal(Refusal),
+    /// Write that a step refused; the steps below this index are undone then.
+    RecordRefusal(usize, Refusal),
     /// Undo this step.
     Undo(usize, Refusal),
     /// Write the outcome.
@@ -72,6 +72,8 @@ pub enum Outcome {
         code: String,
         /// The refusal's sentence.
         message: String,
+        /// Whether it was tried before: a try whose answer was lost may have had its effect, or have it still.
+        tried_before: bool,
     },
 }
 
@@ -79,7 +81,8 @@ pub enum Outcome {
 pub fn begin(plan: &Plan, pivot_passed: bool, refusal: Option<Refusal>) -> State {
     if let Some(refusal) = refusal {
         return match plan.steps.iter().position(|s| s.name == refusal.step) {
-            Some(refused) => undo_before(plan, refused, refusal),
+            // The log does not say which try it was that refused.
+            Some(refused) => undo_below(plan, refused + 1, refusal),
             None => {
                 State::Stuck(format!("the log names a step `{}` that this saga does not have", refusal.step))
             }
@@ -98,17 +101,20 @@ pub fn next(plan: &Plan, state: State, outcome: Outcome) -> State {
             State::RecordPivot(step)
         }
         (State::Act(step) | State::RecordPivot(step), Outcome::Done) => act(plan, step + 1),
-        (State::Act(step), Outcome::Refused { code, message }) => refuse(plan, step, code, message),
-        (State::RecordRefusal(refusal), Outcome::Done) => begin(plan, false, Some(refusal)),
-        (State::Undo(step, refusal), Outcome::Done) => undo_before(plan, step, refusal),
-        (State::Undo(step, _), Outcome::Refused { code, message }) => {
+        (State::Act(step), Outcome::Refused { code, message, tried_before }) => {
+            // What a lost try may still do is undone too; the undo keeps it from coming late.
+            refuse(plan, step, step + usize::from(tried_before), code, message)
+        }
+        (State::RecordRefusal(below, refusal), Outcome::Done) => undo_below(plan, below, refusal),
+        (State::Undo(step, refusal), Outcome::Done) => undo_below(plan, step, refusal),
+        (State::Undo(step, _), Outcome::Refused { code, message, .. }) => {
             State::Stuck(format!("undoing step `{}` was refused: {message} ({code})", name(plan, step)))
         }
         (State::Finish(end), Outcome::Done) => State::Ended(end),
-        (State::Finish(_), Outcome::Refused { code, message }) => {
+        (State::Finish(_), Outcome::Refused { code, message, .. }) => {
             State::Stuck(format!("writing the outcome was refused: {message} ({code})"))
         }
-        (State::RecordPivot(_) | State::RecordRefusal(_), Outcome::Refused { code, message }) => {
+        (State::RecordPivot(_) | State::RecordRefusal(..), Outcome::Refused { code, message, .. }) => {
             State::Stuck(format!("writing the log was refused: {message} ({code})"))
         }
         (state @ (State::Ended(_) | State::Stuck(_)), _) => state,
@@ -119,22 +125,22 @@ fn act(plan: &Plan, step: usize) -> State {
     if step < plan.steps.len() { State::Act(step) } else { State::Finish(End::Done) }
 }
 
-fn refuse(plan: &Plan, step: usize, code: String, message: String) -> State {
+fn refuse(plan: &Plan, step: usize, below: usize, code: String, message: String) -> State {
     let step_name = name(plan, step);
     if plan.pivot.is_some_and(|pivot| step > pivot) {
         return State::Stuck(format!("step `{step_name}` refused after the pivot: {message} ({code})"));
     }
     let refusal = Refusal { step: step_name.to_owned(), code, message };
-    if plan.steps.iter().take(step).any(|s| s.undoable) {
-        State::RecordRefusal(refusal)
+    if plan.steps.iter().take(below).any(|s| s.undoable) {
+        State::RecordRefusal(below, refusal)
     } else {
         State::Finish(refusal.into())
     }
 }
 
-/// The next step to undo below `step`, or the end.
-fn undo_before(plan: &Plan, step: usize, refusal: Refusal) -> State {
-    match plan.steps.iter().take(step).rposition(|s| s.undoable) {
+/// The next step to undo below the index `below`, or the end.
+fn undo_below(plan: &Plan, below: usize, refusal: Refusal) -> State {
+    match plan.steps.iter().take(below).rposition(|s| s.undoable) {
         Some(last) => State::Undo(last, refusal),
         None => State::Finish(refusal.into()),
     }

@@ -1,8 +1,9 @@
 //! Sagas: many steps in several contexts that together reach one of two ends.
 //!
 //! A saga is linear. Its [`Step`]s are asks under identities derived from the saga and the step, so each may run
-//! again at any time and end the same. When a step refuses, the steps before it are undone in reverse; once the
-//! *pivot* is done nothing is undone any more. [`Saga::finish`] writes the outcome in one transaction of the
+//! again at any time and end the same. When a step refuses, the steps before it are undone in reverse, and where it
+//! was not its first try it is undone itself, for an earlier one may yet have its effect. Once the *pivot* is done
+//! nothing is undone any more. [`Saga::finish`] writes the outcome in one transaction of the
 //! domain, together with [`SagaLog::end`].
 //!
 //! The durable log has four records: the start (by the domain, in the transaction of the cause), the pivot and the
@@ -39,7 +40,7 @@ pub use crate::store::{NewSaga, Refusal, SagaLog, SagaRow, SagaStatus};
 pub enum StepOutcome {
     /// It is done (now, or by an earlier try under the same identity).
     Done,
-    /// It did nothing and never will: the saga turns back.
+    /// It did nothing: the saga turns back.
     Refused {
         /// The refusal's stable code.
         code: String,
@@ -99,7 +100,8 @@ impl<S: Saga> Step<S> {
         Self { name, action, undo: None, pivot: false }
     }
 
-    /// With what takes its effect back. It must be able to run twice, and also where the action never ran.
+    /// With what takes its effect back. It must be able to run twice, and also where the action never ran or has its
+    /// effect only afterwards: then it keeps the action from having it.
     #[must_use]
     pub const fn undo(mut self, undo: StepFn<S>) -> Self {
         self.undo = Some(undo);

@@ -125,17 +125,25 @@ impl IdempotencyKeys {
         Ok(Begin::Same { effect: found.effect, response: found.response })
     }
 
-    /// Keeps the answer, best in the transaction of the last effect. The first answer stays.
+    /// Keeps the answer, best in the transaction of the last effect. The first answer stays. It is kept for `effect`
+    /// only: whoever had it under a key that has meanwhile expired and begun another effect answers nothing.
     ///
     /// # Errors
     /// What the database answers.
-    pub fn complete(&self, tx: &mut Tx<'_>, scope: [u8; 32], status: u16, body: &str) -> Result<()> {
+    pub fn complete(
+        &self,
+        tx: &mut Tx<'_>,
+        scope: [u8; 32],
+        effect: [u8; 16],
+        status: u16,
+        body: &str,
+    ) -> Result<()> {
         tx.execute(
             &format!(
-                "UPDATE {}_idempotency SET status = ?, body = ? WHERE scope = ? AND status IS NULL",
+                "UPDATE {}_idempotency SET status = ?, body = ? WHERE scope = ? AND effect = ? AND status IS NULL",
                 self.context
             ),
-            params![i64::from(status), body, scope],
+            params![i64::from(status), body, scope, effect],
         )?;
         tx.wake(&self.channel());
         Ok(())

@@ -49,8 +49,9 @@ async fn request(life: &Life, scope: [u8; 32], body: [u8; 32], effect: u8, now: 
         .expect("begun")
 }
 
-async fn complete(life: &Life, keys: IdempotencyKeys, body: &'static str) {
-    life.db().write("test.complete", move |tx| keys.complete(tx, SCOPE, 201, body)).await.expect("completed");
+async fn complete(life: &Life, keys: IdempotencyKeys, effect: u8, body: &'static str) {
+    let write = move |tx: &mut merx_sql::Tx<'_>| keys.complete(tx, SCOPE, [effect; 16], 201, body);
+    life.db().write("test.complete", write).await.expect("completed");
 }
 
 fn fifty_at_once(mut world: World) {
@@ -61,7 +62,7 @@ fn fifty_at_once(mut world: World) {
             async move {
                 match request(&life, SCOPE, BODY, n, START).await {
                     Begin::Fresh => {
-                        complete(&life, keys, "the order").await;
+                        complete(&life, keys, n, "the order").await;
                         saved("the order")
                     }
                     Begin::Same { response: Some(saved), .. } => saved,
@@ -103,7 +104,7 @@ fn waits(mut world: World) {
         assert_eq!(same, Begin::Same { effect: [1; 16], response: None }, "the effect of the first");
         // The clock stands still: only the wake at the commit can end the wait.
         let waiting = keys.wait(life.db(), &*life.clock, SCOPE, Duration::from_secs(5));
-        let completing = complete(&life, keys, "done");
+        let completing = complete(&life, keys, 1, "done");
         let (waited, ()) = tokio::join!(waiting, completing);
         assert_eq!(waited.expect("waited"), Some(saved("done")));
     });
@@ -156,7 +157,7 @@ fn a_day(mut world: World) {
     world.live(|life| async move {
         let keys = life.subscriber.idempotency;
         assert_eq!(request(&life, SCOPE, BODY, 1, START).await, Begin::Fresh);
-        complete(&life, keys, "first").await;
+        complete(&life, keys, 1, "first").await;
         let almost = START.plus(Duration::from_secs(24 * 3600 - 60));
         let same = Begin::Same { effect: [1; 16], response: Some(saved("first")) };
         assert_eq!(request(&life, SCOPE, BODY, 2, almost).await, same, "23 h 59");
@@ -167,7 +168,11 @@ fn a_day(mut world: World) {
         assert_eq!(request(&life, SCOPE, OTHER_BODY, 3, day).await, Begin::Fresh, "24 h, pruned or not");
         assert_eq!(life.effects().await.len(), 2);
         let same = Begin::Same { effect: [3; 16], response: None };
+        complete(&life, keys, 1, "yesterday's, late").await;
         assert_eq!(request(&life, SCOPE, OTHER_BODY, 4, day).await, same, "it lives a day of its own");
+        complete(&life, keys, 3, "today's").await;
+        let same = Begin::Same { effect: [3; 16], response: Some(saved("today's")) };
+        assert_eq!(request(&life, SCOPE, OTHER_BODY, 5, day).await, same);
 
         for n in 10..40u8 {
             assert_eq!(request(&life, [n; 32], BODY, n, START).await, Begin::Fresh);
@@ -184,8 +189,8 @@ fn first_answer(mut world: World) {
     world.live(|life| async move {
         let keys = life.subscriber.idempotency;
         assert_eq!(request(&life, SCOPE, BODY, 1, START).await, Begin::Fresh);
-        complete(&life, keys, "first").await;
-        complete(&life, keys, "second").await;
+        complete(&life, keys, 1, "first").await;
+        complete(&life, keys, 1, "second").await;
     });
     world.live(|life| async move {
         let same = Begin::Same { effect: [1; 16], response: Some(saved("first")) };

@@ -9,6 +9,7 @@ mod paused;
 mod projection;
 mod rpc;
 mod saga;
+mod saga_background;
 mod saga_log;
 mod saga_machine;
 mod saga_world;
@@ -34,6 +35,7 @@ fn main() {
         saga_machine::trials(),
         saga_log::trials(),
         saga::trials(),
+        saga_background::trials(),
     ]
     .concat_trials();
     libtest_mimic::run(&arguments, trials).exit();

@@ -1,20 +1,34 @@
 //! Projections: compared with what their events make, and rebuilt. And aggregates, which make them.
 
+use std::{
+    sync::{Mutex, mpsc},
+    time::Duration,
+};
+
 use libtest_mimic::Trial;
 use merx_kernel::{Error, Result};
 use merx_platform::{
     Aggregate, DomainEvent, Projection, Store,
     aggregate::{self, evolve_all},
     projection::{compare, rebuild},
+    tasks::Task,
 };
-use merx_sql::{Inserted, Migration, NewEvent, Query as _, RecordedEvent, StreamId, Tx, params};
+use merx_sql::{EventLog, Inserted, Migration, NewEvent, Query as _, RecordedEvent, StreamId, Tx, params};
 
-use crate::world::{Life, START, World, on_every_mode};
+use crate::world::{Life, START, World, on_every_mode, on_server};
 
 pub fn trials() -> Vec<Trial> {
     [
         on_every_mode("projection: equal to what its events make", equal),
         on_every_mode("projection: a row changed behind its back is found and mended", tampered),
+        on_server(
+            "projection: what is committed while its rows are emptied is not lost",
+            committed_meanwhile,
+        ),
+        on_server(
+            "projection: what is inserted while its rows are emptied is not shown twice",
+            inserted_meanwhile,
+        ),
         on_every_mode("aggregate: a state is what its events made it", folded),
         on_every_mode("aggregate: old events are read by the present code", upcast),
         on_every_mode("aggregate: two that decide on one version, both are had", raced),
@@ -93,7 +107,8 @@ fn migrations() -> Vec<Migration> {
     let table = "CREATE TABLE count_values (
         id BINARY(16) NOT NULL PRIMARY KEY, amount BIGINT NOT NULL, moved_at BIGINT NOT NULL, note VARCHAR(20)
     )";
-    vec![Migration::same(100, "counters", table)]
+    let marks = "CREATE TABLE count_marks (id BIGINT NOT NULL PRIMARY KEY)";
+    vec![Migration::same(100, "counters", table), Migration::same(101, "marks", marks)]
 }
 
 /// A context that counts, beside the two of the world.
@@ -105,30 +120,119 @@ async fn counters(life: &Life) -> Store {
     store
 }
 
-/// Loads, appends and projects in one transaction; answers the version.
 async fn count(life: &Life, store: &Store, key: u128, decided: Vec<Counted>) -> i64 {
     let events = store.events.clone();
-    life.db()
-        .write("test.count", move |tx| {
-            let stream = StreamId(key);
-            let loaded = aggregate::load::<Counter>(&events, tx, stream)?;
-            let version = aggregate::append::<Counter>(&events, tx, stream, loaded.version, &decided, START)?;
-            for (event, version) in decided.iter().zip(loaded.version + 1..) {
-                let recorded = RecordedEvent {
-                    stream,
-                    version,
-                    position: None,
-                    name: event.name().to_owned(),
-                    schema: event.schema(),
-                    body: event.encode()?,
-                    recorded_at: START,
-                };
-                apply(tx, &recorded)?;
+    life.db().write("test.count", move |tx| count_in(tx, &events, key, &decided)).await.expect("counted")
+}
+
+/// Loads, appends and projects in one transaction; answers the version.
+fn count_in(tx: &mut Tx<'_>, events: &EventLog, key: u128, decided: &[Counted]) -> Result<i64> {
+    let stream = StreamId(key);
+    let loaded = aggregate::load::<Counter>(events, tx, stream)?;
+    let version = aggregate::append::<Counter>(events, tx, stream, loaded.version, decided, START)?;
+    for (event, version) in decided.iter().zip(loaded.version + 1..) {
+        let recorded = RecordedEvent {
+            stream,
+            version,
+            position: None,
+            name: event.name().to_owned(),
+            schema: event.schema(),
+            body: event.encode()?,
+            recorded_at: START,
+        };
+        apply(tx, &recorded)?;
+    }
+    Ok(version)
+}
+
+/// A transaction that has done its work and stays open until it is let go.
+struct Held {
+    open: mpsc::Sender<()>,
+    ended: Task<Result<()>>,
+}
+
+async fn held(life: &Life, work: impl Fn(&mut Tx<'_>) -> Result<()> + Send + 'static) -> Held {
+    let (open, opened) = mpsc::channel();
+    let (entered, inside) = tokio::sync::oneshot::channel();
+    let state = Mutex::new((opened, Some(entered)));
+    let db = life.db().clone();
+    let ended = life.deps.tasks.spawn("held", async move {
+        db.write("test.held", move |tx| {
+            work(tx)?;
+            let mut state = state.lock().expect("no panic");
+            if let Some(entered) = state.1.take() {
+                let _ = entered.send(());
             }
-            Ok(version)
+            state.0.recv_timeout(Duration::from_secs(60)).map_err(|_| Error::internal("nobody opened"))
         })
         .await
-        .expect("counted")
+    });
+    inside.await.expect("its work is done");
+    Held { open, ended }
+}
+
+impl Held {
+    async fn let_go(self) {
+        self.open.send(()).expect("it waits");
+        self.ended.await.expect("no panic").expect("committed");
+    }
+}
+
+/// Until the rebuild has come to this statement, where it waits for somebody's lock.
+async fn comes_to(life: &Life, statement: &'static str) {
+    let sql = "SELECT COUNT(*) FROM information_schema.processlist WHERE db = DATABASE() AND info = ?";
+    let look =
+        move |q: &mut merx_sql::Reader<'_>| q.query_one(sql, params![statement], |row| row.get::<i64>(0));
+    while life.db().read("test.look", look).await.expect("a look") == 0 {}
+}
+
+async fn is_equal(life: &Life, store: &Store) -> bool {
+    let compared = compare(life.db(), life.clock.clone(), store, &migrations(), &[PROJECTION]).await;
+    compared.expect("compared")[0].is_equal()
+}
+
+fn committed_meanwhile(mut world: World) {
+    world.live(|life| async move {
+        let store = counters(&life).await;
+        count(&life, &store, 1, vec![Counted::Up { by: 1 }]).await;
+        assert!(is_equal(&life, &store).await, "every event has its position");
+        let sequencer =
+            held(&life, |tx| tx.execute("UPDATE merx_sequencer SET passes = passes", params![]).map(drop))
+                .await;
+        let events = store.events.clone();
+        let up = [Counted::Up { by: 5 }];
+        let counting = held(&life, move |tx| count_in(tx, &events, 1, &up).map(drop)).await;
+        let steered = async {
+            comes_to(&life, "DELETE FROM count_values").await;
+            counting.let_go().await;
+        };
+        let (rebuilt, ()) = tokio::join!(rebuild(life.db(), &store, PROJECTION), steered);
+        assert_eq!(rebuilt.expect_err("an event has no position yet").code(), "projection.unsequenced");
+        sequencer.let_go().await;
+        assert!(is_equal(&life, &store).await);
+        assert_eq!(rebuild(life.db(), &store, PROJECTION).await.expect("rebuilt"), 2);
+        assert!(is_equal(&life, &store).await);
+    });
+}
+
+fn inserted_meanwhile(mut world: World) {
+    world.live(|life| async move {
+        let store = counters(&life).await;
+        count(&life, &store, 1, vec![Counted::Up { by: 1 }]).await;
+        let marking =
+            held(&life, |tx| tx.execute("INSERT INTO count_marks (id) VALUES (1)", params![]).map(drop))
+                .await;
+        let steered = async {
+            comes_to(&life, "DELETE FROM count_marks").await;
+            count(&life, &store, 2, vec![Counted::Up { by: 5 }]).await;
+            assert!(is_equal(&life, &store).await, "its event has its position");
+            marking.let_go().await;
+        };
+        let two = Projection { tables: &["count_values", "count_marks"], ..PROJECTION };
+        let (rebuilt, ()) = tokio::join!(rebuild(life.db(), &store, two), steered);
+        assert_eq!(rebuilt.expect("rebuilt"), 2);
+        assert!(is_equal(&life, &store).await);
+    });
 }
 
 async fn some_counting(life: &Life, store: &Store) {

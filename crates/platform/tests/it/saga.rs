@@ -31,6 +31,9 @@ pub fn trials() -> Vec<Trial> {
         paused("saga harness: an undo that counts twice is found", || {
             found(Spoilt::ReleaseTwiceCounts, "AfterUndo")
         }),
+        paused("saga harness: an effect that comes after its undo is found", || {
+            found(Spoilt::ForgetsRelease, "has its effect late")
+        }),
         paused("saga harness: an end that is not written is found", || {
             found(Spoilt::ForgetsEnd, "SagaLog::end")
         }),
@@ -49,6 +52,7 @@ pub fn trials() -> Vec<Trial> {
         paused("saga: a version this program does not know is stuck until one does", unknown_version),
         paused("saga: a step that panics or hangs is a failure", panics_and_hangs),
         paused("saga: a shutdown stops between steps, and nothing is lost", shutdown),
+        paused("saga: a step that refuses when it is tried again is undone too", refused_again),
         paused("saga: ended sagas are listed, counted and forgotten", housekeeping),
         plain("saga: identities of effects are functions of saga and purpose", effect_ids),
     ]
@@ -78,9 +82,12 @@ async fn prove(spoilt: Spoilt) -> Result<Proof, String> {
 async fn harness_holds() {
     let proof = prove(Spoilt::Nothing).await.expect("holds");
     assert!(proof.cases.len() > 70, "{} cases", proof.cases.len());
-    for part in
-        ["done, crash at AfterPivot", "charge refuses, crash at AfterRefusal", "ship refuses after the pivot"]
-    {
+    for part in [
+        "done, crash at AfterPivot",
+        "charge refuses, crash at AfterRefusal",
+        "ship refuses after the pivot",
+        "BeforeStep(\"reserve\") refuses, its answer lost, and has its effect late",
+    ] {
         assert!(proof.cases.iter().any(|case| case == part), "{part} in {:?}", proof.cases);
     }
 }
@@ -226,6 +233,18 @@ async fn refused() {
         1,
         "the end and its outcome are one transaction, and the only one"
     );
+}
+
+async fn refused_again() {
+    let shop = Shop::new(Spoilt::Nothing).await;
+    let refusal = Err(Error::rejected("shop.sold_out", "Gone."));
+    shop.will_answer("reserve", vec![failure(), refusal]);
+    let engine = shop.plain_engine();
+    let new = shop.place(1).await;
+    let Progress::Waiting { .. } = engine.run(&new).await else { panic!("it waits") };
+    assert!(matches!(engine.resume(new.id).await, Progress::Ended(End::Refused { .. })));
+    assert_eq!((shop.runs_of("undo reserve"), shop.runs_of("undo redeem")), (1, 0));
+    assert_eq!(shop.state(1).await, (Default::default(), Some(("reserve: shop.sold_out".to_owned(), 1))));
 }
 
 async fn once_at_a_time() {

@@ -37,12 +37,15 @@ fn plans() -> impl Strategy<Value = Plan> {
     )
 }
 
+/// Which step refuses, and whether it was tried before.
+type Refuses = Option<(usize, bool)>;
+
 /// Walks from `state`, the step `refused` refusing; answers every state on the way.
-fn walk(plan: &Plan, mut state: State, refused: Option<usize>) -> Vec<State> {
+fn walk(plan: &Plan, mut state: State, refused: Refuses) -> Vec<State> {
     let mut course = vec![state.clone()];
     while !matches!(state, State::Ended(_) | State::Stuck(_)) {
-        let outcome = match state {
-            State::Act(step) if Some(step) == refused => refusal(),
+        let outcome = match (&state, refused) {
+            (State::Act(step), Some((refused, tried_before))) if *step == refused => refusal(tried_before),
             _ => Outcome::Done,
         };
         state = machine::next(plan, state, outcome);
@@ -52,25 +55,29 @@ fn walk(plan: &Plan, mut state: State, refused: Option<usize>) -> Vec<State> {
     course
 }
 
-fn refusal() -> Outcome {
-    Outcome::Refused { code: "x.no".to_owned(), message: "No.".to_owned() }
+fn refusal(tried_before: bool) -> Outcome {
+    Outcome::Refused { code: "x.no".to_owned(), message: "No.".to_owned(), tried_before }
 }
 
-fn check(plan: &Plan, refused: Option<usize>) -> Result<(), TestCaseError> {
+fn check(plan: &Plan, refused: Refuses) -> Result<(), TestCaseError> {
     let course = walk(plan, machine::begin(plan, false, None), refused);
     let acted: Vec<usize> =
         course.iter().filter_map(|s| if let State::Act(i) = s { Some(*i) } else { None }).collect();
     let undone: Vec<usize> =
         course.iter().filter_map(|s| if let State::Undo(i, _) = s { Some(*i) } else { None }).collect();
-    let refused = refused.filter(|r| *r < plan.steps.len());
+    let refused = refused.filter(|(r, _)| *r < plan.steps.len());
+    let tried_before = refused.is_some_and(|(_, tried_before)| tried_before);
+    let refused = refused.map(|(r, _)| r);
     let last = refused.map_or(plan.steps.len(), |r| r + 1);
     prop_assert_eq!(acted, (0..last).collect::<Vec<_>>(), "in order, each once");
     let after_pivot = refused.is_some_and(|r| plan.pivot.is_some_and(|p| r > p));
     let expected: Vec<usize> = match refused {
-        Some(r) if !after_pivot => (0..r).rev().filter(|i| plan.steps[*i].undoable).collect(),
+        Some(r) if !after_pivot => {
+            (0..r + usize::from(tried_before)).rev().filter(|i| plan.steps[*i].undoable).collect()
+        }
         _ => Vec::new(),
     };
-    let recorded = course.iter().any(|s| matches!(s, State::RecordRefusal(_)));
+    let recorded = course.iter().any(|s| matches!(s, State::RecordRefusal(..)));
     prop_assert_eq!(recorded, !expected.is_empty(), "a refusal is written only where something is undone");
     prop_assert_eq!(undone, expected, "in reverse, and nothing after the pivot");
     match course.last() {
@@ -85,12 +92,16 @@ fn check(plan: &Plan, refused: Option<usize>) -> Result<(), TestCaseError> {
 }
 
 fn any_course() {
-    proptest!(|(plan in plans(), refused in proptest::option::of(0usize..6))| check(&plan, refused)?);
+    proptest!(|(plan in plans(), refused in refusals())| check(&plan, refused)?);
+}
+
+fn refusals() -> impl Strategy<Value = Refuses> {
+    proptest::option::of((0usize..6, any::<bool>()))
 }
 
 /// Wherever the process dies, the log leads to the same end.
 fn any_restart() {
-    proptest!(|(plan in plans(), refused in proptest::option::of(0usize..5))| {
+    proptest!(|(plan in plans(), refused in refusals())| {
         let course = walk(&plan, machine::begin(&plan, false, None), refused);
         let end = course.last().cloned();
         let (mut pivot_passed, mut written) = (false, None::<Refusal>);
@@ -99,7 +110,7 @@ fn any_restart() {
             prop_assert_eq!(again.last(), end.as_ref());
             match state {
                 State::RecordPivot(_) => pivot_passed = true,
-                State::RecordRefusal(refusal) => written = Some(refusal),
+                State::RecordRefusal(_, refusal) => written = Some(refusal),
                 _ => {}
             }
         }
@@ -110,9 +121,9 @@ fn stuck() {
     let plan = plan(&[true, true, false], Some(1));
     let refusal = |step: &str| Refusal { step: step.into(), code: "x.no".into(), message: "No.".into() };
     let course = [
-        machine::next(&plan, State::Act(2), self::refusal()),
-        machine::next(&plan, State::Undo(0, refusal("b")), self::refusal()),
-        machine::next(&plan, State::Finish(End::Done), self::refusal()),
+        machine::next(&plan, State::Act(2), self::refusal(true)),
+        machine::next(&plan, State::Undo(0, refusal("b")), self::refusal(true)),
+        machine::next(&plan, State::Finish(End::Done), self::refusal(true)),
         machine::begin(&plan, false, Some(refusal("renamed"))),
     ];
     let texts: Vec<String> =

@@ -32,6 +32,8 @@ pub enum Spoilt {
     ReserveTwiceCounts,
     /// Releasing again gives more back.
     ReleaseTwiceCounts,
+    /// What is released before it was reserved leaves nothing that would refuse the reservation.
+    ForgetsRelease,
     /// The outcome is written without the end of the log.
     ForgetsEnd,
     /// The outcome is written whether or not it was written before.
@@ -214,6 +216,10 @@ impl Shop {
         self.deps
             .db
             .write("shop.undo", move |tx| {
+                if spoilt == Spoilt::ForgetsRelease {
+                    let sql = "DELETE FROM shop_effects WHERE step = ? AND owner = ?";
+                    return tx.execute(sql, params![step, order]).map(drop);
+                }
                 let new = tx.insert_new(
                     "INSERT INTO shop_effects (step, owner, units, undone) VALUES (?, ?, 0, 1)",
                     params![step, order],

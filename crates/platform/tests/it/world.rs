@@ -56,6 +56,11 @@ pub fn on_every_mode(name: &str, case: impl Fn(World) + Clone + Send + 'static) 
     vec![trial(Mode::Inline, None), trial(Mode::File, None), last]
 }
 
+/// A case on the server only: where transactions run beside each other.
+pub fn on_server(name: &str, case: impl Fn(World) + Clone + Send + 'static) -> Vec<Trial> {
+    on_every_mode(name, case).split_off(2)
+}
+
 /// A case in inline mode only, for what is promised there alone.
 pub fn on_inline(name: &str, case: impl Fn(World) + Send + 'static) -> Vec<Trial> {
     vec![Trial::test(format!("{name} [Inline]"), move || {

@@ -74,7 +74,7 @@ async fn buy(visitor: &ApiClient, demo: &Demo) -> Result<Value> {
         )
         .await?
         .ok()?;
-    let address_id = text(&address, "/address_id");
+    let address_id = text(&address, "/id");
     say(&format!(" 4. An address in Hangzhou is kept as {address_id}.\n"));
     let checkout = format!("/v1/checkouts/{}", text(&cart, "/id"));
     let quote = buyer.post(&format!("{checkout}/quote"), &json!({"address_id": address_id})).await?.ok()?;

@@ -8,7 +8,7 @@ use merx_kernel::Result;
 
 use super::admin_client::AdminClient;
 use crate::{
-    admin::{DeadLetterLine, SagaLine},
+    admin::{DeadLetterLine, LIST_MAX, SagaLine},
     cli::Place,
     instance::Mode,
     run::say,
@@ -31,8 +31,13 @@ pub async fn list_sagas(place: &Place) -> Result<ExitCode> {
             saga.problem.as_deref().unwrap_or("")
         ));
     }
-    say(&format!("{} not finished\n", sagas.len()));
+    say(&format!("{} not finished{}\n", sagas.len(), at_least(sagas.len())));
     Ok(ExitCode::SUCCESS)
+}
+
+/// A list that may have been cut says so.
+fn at_least(lines: usize) -> &'static str {
+    if lines < LIST_MAX { "" } else { ", or more" }
 }
 
 /// Retries or abandons a saga.
@@ -53,7 +58,7 @@ pub async fn list_dead_letters(place: &Place) -> Result<ExitCode> {
             letter.subscription, letter.message, letter.kind, letter.subject, letter.problem
         ));
     }
-    say(&format!("{} dead letters\n", letters.len()));
+    say(&format!("{} dead letters{}\n", letters.len(), at_least(letters.len())));
     Ok(ExitCode::SUCCESS)
 }
 

@@ -22,7 +22,7 @@ pub async fn run(args: Rebuild) -> Result<ExitCode> {
     for module in shop.modules.iter().filter(|m| m.name() == args.context) {
         for projection in &module.projections {
             let name = projection.name;
-            let events = projection::rebuild(&shop.deps.db, &module.store, projection.clone()).await?;
+            let events = projection::rebuild(&shop.deps.db, &module.store, *projection).await?;
             say(&format!("{name}: built again from {events} events\n"));
         }
     }

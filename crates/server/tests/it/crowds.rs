@@ -45,7 +45,7 @@ impl Crowd {
         let (router, tasks, until) =
             (world.running.router.clone(), world.shop.deps.tasks.clone(), stop.clone());
         let served = world.shop.deps.tasks.spawn("test.serve", async move {
-            merx_http::serve(listener, router, &generous_limits(), &tasks, until.cancelled()).await;
+            merx_http::serve(listener, router, &generous_limits(), &[], &tasks, until.cancelled()).await;
         });
         let http = reqwest::Client::builder().build().unwrap();
         Self { world, address, http, stop, served, _dir: dir }

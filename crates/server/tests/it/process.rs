@@ -59,23 +59,32 @@ fn stream_of(id: &str) -> u128 {
     OrderId::parse_bare(bare).expect("an id").bits()
 }
 
-/// Places orders until nobody listens any more; answers those that were acknowledged, each with its moment.
-async fn place_until_closed(mut buyer: Buyer, closed: CancellationToken) -> Vec<(u128, Instant)> {
-    let mut acknowledged = Vec::new();
+/// What became of the orders somebody sent.
+#[derive(Default)]
+struct Sent {
+    /// Those that were acknowledged, each with the moment.
+    acknowledged: Vec<(u128, Instant)>,
+    /// When those were sent that got no answer.
+    unanswered: Vec<Instant>,
+}
+
+/// Places orders until nobody listens any more.
+async fn place_until_closed(mut buyer: Buyer, closed: CancellationToken) -> Sent {
+    let mut sent = Sent::default();
     loop {
         let checkout = tokio::select! {
             biased;
-            () = closed.cancelled() => return acknowledged,
+            () = closed.cancelled() => return sent,
             checkout = buyer.checkout() => checkout,
         };
         let Some((path, body)) = checkout else { continue };
+        let began = Instant::now();
         match buyer.client.post(&path, &body).await {
             Ok(reply) if reply.status == 201 || reply.status == 202 => {
-                acknowledged.push((stream_of(&reply.text("/id")), Instant::now()));
+                sent.acknowledged.push((stream_of(&reply.text("/id")), Instant::now()));
             }
             Ok(reply) => assert!([409, 503].contains(&reply.status.as_u16()), "{reply:?}"),
-            // It came when nobody listened any more.
-            Err(_) => {}
+            Err(_) => sent.unanswered.push(began),
         }
     }
 }
@@ -100,13 +109,15 @@ async fn sigterm_under_load_finishes_what_is_in_flight() {
     let status = site.ended().await;
     assert!(status.success(), "{status}: {}", site.stderr());
     closed.cancel();
-    let mut acknowledged = BTreeSet::new();
-    let mut after = 0;
+    let (mut acknowledged, mut after) = (BTreeSet::new(), 0);
     for buyer in working {
-        for (order, at) in buyer.await.expect("a buyer to the end") {
-            acknowledged.insert(order);
-            after += usize::from(at > told);
-        }
+        let sent = buyer.await.expect("a buyer to the end");
+        assert!(
+            sent.unanswered.iter().all(|began| *began > told),
+            "a request sent before the signal has no answer"
+        );
+        after += sent.acknowledged.iter().filter(|(_, at)| *at > told).count();
+        acknowledged.extend(sent.acknowledged.into_iter().map(|(order, _)| order));
     }
     // Each request that was begun was answered: what is in the books and what was acknowledged are the same.
     assert_eq!(placed(&site), acknowledged);

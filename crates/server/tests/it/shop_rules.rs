@@ -138,7 +138,7 @@ async fn cost_of_a_purchase() {
     let whole = after.stats.since(&before.stats);
     let part = |of: &dyn Fn(&str) -> bool| Stats {
         labels: whole.labels.iter().filter(|(label, _)| of(label)).map(|(l, s)| (*l, *s)).collect(),
-        commits: 0,
+        ..Stats::default()
     };
     let ours = |label: &str| label.starts_with("test.");
     let is = |list: &[&str], label: &str| list.contains(&label);

@@ -165,6 +165,7 @@ impl World {
         let (pages, sandbox) = sandbox(&deps, sandbox_db, line.clone()).await;
         let mut settings = Settings {
             limits: generous_limits(),
+            trusted_proxies: Vec::new(),
             ordering: merx_ordering::Settings::default(),
             payment: payment_config(),
             accounts: merx_accounts::Settings::default(),
@@ -371,7 +372,7 @@ impl Buyer {
             "country": "CN", "region": "浙江省", "city": "杭州市", "line1": "西湖区龙井路 1 号",
             "postcode": "310013", "recipient": "王小明", "phone": "13800138000"
         });
-        let address_id = api.post("/v1/addresses", address).await.expect(201).text_at("/address_id");
+        let address_id = api.post("/v1/addresses", address).await.expect(201).text_at("/id");
         Self { account, api, address_id }
     }
 
@@ -430,7 +431,7 @@ impl Buyer {
     pub async fn attempt(&self, order: &Order) -> Attempt {
         let path = format!("/v1/payments/{}/attempts", order.payment_id);
         let begun = self.api.post(&path, json!({"method": "alipay_page"})).await.expect(201);
-        let number = begun.text_at("/attempt_id").split_once('_').unwrap().1.to_owned();
+        let number = begun.text_at("/id").split_once('_').unwrap().1.to_owned();
         Attempt { number, pay_url: begun.text_at("/pay_url") }
     }
     /// Begins to pay, and opens the cashier: answers the attempt and the code of the page.

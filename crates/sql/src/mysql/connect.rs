@@ -55,10 +55,9 @@ impl Connector {
 
     /// Connects, and makes the database first if the server has none of this name.
     pub(crate) fn connect_or_create(&self) -> Result<Conn> {
-        const UNKNOWN_DATABASE: u16 = 1049;
         match Conn::new(self.opts.clone()) {
             Ok(conn) => self.set_up(conn, Isolation::ReadCommitted),
-            Err(mysql::Error::MySqlError(e)) if e.code == UNKNOWN_DATABASE => {
+            Err(e) if is_unknown_database(&e) => {
                 let bare = OptsBuilder::from_opts(self.opts.clone()).db_name(None::<String>);
                 let mut conn = Conn::new(Opts::from(bare)).map_err(unreachable)?;
                 conn.query_drop(format!(
@@ -73,7 +72,10 @@ impl Connector {
     }
 
     pub(crate) fn connect(&self, isolation: Isolation) -> Result<Conn> {
-        let conn = Conn::new(self.opts.clone()).map_err(unreachable)?;
+        let conn = Conn::new(self.opts.clone()).map_err(|e| match is_unknown_database(&e) {
+            true => error::no_database(&self.database).with_source(e.to_string()),
+            false => unreachable(e),
+        })?;
         self.set_up(conn, isolation)
     }
 
@@ -120,6 +122,11 @@ impl Connector {
         conn.query_drop(sql).map_err(|e| meaning(e, sql))?;
         Ok(conn)
     }
+}
+
+fn is_unknown_database(cause: &mysql::Error) -> bool {
+    const UNKNOWN_DATABASE: u16 = 1049;
+    matches!(cause, mysql::Error::MySqlError(e) if e.code == UNKNOWN_DATABASE)
 }
 
 fn unreachable(cause: mysql::Error) -> Error {

@@ -38,7 +38,12 @@ pub(crate) struct Opened {
 /// Connects once, so that a wrong URL is told at once, and starts the threads.
 pub(crate) fn open(url: &str, options: &DbOptions, shared: &Arc<Shared>) -> Result<Opened> {
     let connector = Arc::new(Connector::new(url)?);
-    let mut first = connector.connect_or_create()?;
+    // Who only reads makes nothing.
+    let mut first = if options.read_only {
+        connector.connect(Isolation::RepeatableRead)?
+    } else {
+        connector.connect_or_create()?
+    };
     let reads = Arc::new(Lanes::new(options.queue_max));
     let mut handles = Vec::new();
     let mut writes = None;

@@ -15,7 +15,7 @@ use crate::{error, sqlite::session::meaning};
 /// "MERX", in the header of every file of ours.
 const APPLICATION_ID: i32 = 0x4d45_5258;
 const STATEMENTS_CACHED: usize = 256;
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The lock that keeps two processes from one file. Held until dropped; the system frees it when the process dies.
 pub(crate) struct FileLock {
@@ -26,13 +26,8 @@ impl FileLock {
     pub(crate) fn take(database: &Path) -> Result<Self> {
         let path = lock_path(database);
         let shown = database.display().to_string();
-        let mut file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&path)
-            .map_err(|e| error::cannot_open(&shown, &e.to_string()).with_source(e))?;
+        let mut file =
+            open_own(&path).map_err(|e| error::cannot_open(&shown, &e.to_string()).with_source(e))?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
@@ -53,6 +48,16 @@ impl FileLock {
     }
 }
 
+/// Opens a file for reading and writing. One that is not there yet is made for this user's eyes only: the database
+/// holds names and addresses. SQLite gives its log and its index the mode of the database.
+fn open_own(path: &Path) -> std::io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
+}
+
 fn lock_path(database: &Path) -> PathBuf {
     let mut name = database.as_os_str().to_owned();
     name.push(".lock");
@@ -62,6 +67,9 @@ fn lock_path(database: &Path) -> PathBuf {
 /// Opens the writer's connection: the file is ours or becomes ours. `None` is a database in memory.
 pub(crate) fn open_writer(path: Option<&Path>, pages_max: Option<u32>) -> Result<Connection> {
     let shown = path.map_or_else(|| ":memory:".to_owned(), |p| p.display().to_string());
+    if let Some(path) = path.filter(|path| !path.exists()) {
+        open_own(path).map_err(|e| error::cannot_open(&shown, &e.to_string()).with_source(e))?;
+    }
     let opened = path.map_or_else(Connection::open_in_memory, Connection::open);
     let conn = opened.map_err(|e| opening(e, &shown))?;
     conn.busy_timeout(BUSY_TIMEOUT).map_err(|e| opening(e, &shown))?;

@@ -18,7 +18,10 @@ use crate::{
     error,
     job::{Done, Job, fault_strikes},
     options::FaultPoint,
-    sqlite::session::{SqliteSession, meaning},
+    sqlite::{
+        file::BUSY_TIMEOUT,
+        session::{SqliteSession, meaning},
+    },
     tx::{Positions, Tx},
 };
 
@@ -31,6 +34,8 @@ pub(crate) struct Writer {
     position_ceiling: i64,
     /// Pages in the write-ahead log after the last commit.
     wal_pages: Arc<AtomicI32>,
+    /// Pages in it at the last checkpoint; 0 once it has begun anew.
+    checkpointed_at: i32,
     /// Set when a commit had an unknown outcome: the process is about to stop, and nothing is written any more.
     stopped: Option<Error>,
 }
@@ -54,6 +59,8 @@ impl Writer {
     const CHECKPOINT_IDLE_PAGES: i32 = 1_000;
     /// … or this many pages, whoever waits.
     const CHECKPOINT_BUSY_PAGES: i32 = 8_000;
+    /// While a reader's snapshot keeps the log from beginning anew, it is tried again after so many more pages.
+    const CHECKPOINT_AGAIN_PAGES: i32 = 1_000;
 
     /// Takes over a connection that [`super::open_writer`] has prepared.
     pub(crate) fn new(mut conn: Connection, shared: Arc<Shared>) -> Result<Self> {
@@ -67,7 +74,15 @@ impl Writer {
             Ok(())
         }))
         .map_err(|e| meaning(e, "watch the log"))?;
-        Ok(Self { conn, shared, position: ceiling, position_ceiling: ceiling, wal_pages, stopped: None })
+        Ok(Self {
+            conn,
+            shared,
+            position: ceiling,
+            position_ceiling: ceiling,
+            wal_pages,
+            checkpointed_at: 0,
+            stopped: None,
+        })
     }
 
     /// The connection, for reads of the inline mode.
@@ -226,7 +241,7 @@ impl Writer {
                 tracing::warn!(error = %error.chain(), closures = done.len(), "a batch failed");
                 if error.is("sql.disk_full") {
                     // What the log holds twice may be the space that is missing.
-                    self.empty_log();
+                    self.checkpoint("TRUNCATE");
                 }
                 // What an unknown commit may have kept, its listeners should look for.
                 self.shared.channels.wake(wakes);
@@ -243,31 +258,52 @@ impl Writer {
     }
 
     /// Copies the log into the file when it has grown (see the limits above).
-    pub(crate) fn checkpoint_if_due(&self, idle: bool) {
+    pub(crate) fn checkpoint_if_due(&mut self, idle: bool) {
         let pages = self.wal_pages.load(Ordering::Relaxed);
+        if pages < self.checkpointed_at {
+            self.checkpointed_at = 0;
+        }
+        let anew = if self.checkpointed_at == 0 {
+            Self::CHECKPOINT_IDLE_PAGES
+        } else {
+            Self::CHECKPOINT_AGAIN_PAGES
+        };
+        if pages - self.checkpointed_at < anew {
+            return;
+        }
         // RESTART leaves the log its length: writing over old blocks syncs several times faster than growing.
-        let mode = if pages >= Self::CHECKPOINT_BUSY_PAGES {
-            "PRAGMA wal_checkpoint(RESTART)"
-        } else if idle && pages >= Self::CHECKPOINT_IDLE_PAGES {
-            "PRAGMA wal_checkpoint(PASSIVE)"
+        if pages >= Self::CHECKPOINT_BUSY_PAGES {
+            self.checkpoint("RESTART");
+        } else if idle {
+            self.checkpoint("PASSIVE");
         } else {
             return;
-        };
-        self.wal_pages.store(0, Ordering::Relaxed);
-        if let Err(e) = self.conn.query_row(mode, [], |_| Ok(())) {
-            tracing::warn!(error = %e, "the write-ahead log could not be copied into the file; it keeps growing");
+        }
+        self.checkpointed_at = pages;
+    }
+
+    /// Copies as much of the log into the file as no reader's snapshot holds back, without waiting for any reader: a
+    /// writer that waits stops everybody. RESTART and TRUNCATE that find a reader have done what PASSIVE does.
+    fn checkpoint(&self, mode: &str) {
+        let tried = self.conn.busy_timeout(Duration::ZERO).and_then(|()| self.log_into_file(mode));
+        let reset = self.conn.busy_timeout(BUSY_TIMEOUT);
+        match tried.and_then(|busy| reset.map(|()| busy)) {
+            Ok(busy) => self.shared.book.checkpointed(busy),
+            Err(e) => {
+                tracing::warn!(error = %e, "the write-ahead log could not be copied into the file; it keeps growing");
+            }
         }
     }
 
-    /// Copies all of the log into the file and gives its space back.
-    fn empty_log(&self) {
-        if let Err(e) = self.conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())) {
+    /// Whether somebody kept it from being complete.
+    fn log_into_file(&self, mode: &str) -> rusqlite::Result<bool> {
+        self.conn.query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |row| row.get(0))
+    }
+
+    /// The last act: all of the log goes into the file, and its space back. Nobody is kept waiting any more.
+    pub(crate) fn close(self) {
+        if let Err(e) = self.log_into_file("TRUNCATE") {
             tracing::warn!(error = %e, "the write-ahead log could not be emptied; the next start reads it");
         }
-    }
-
-    /// The last act.
-    pub(crate) fn close(self) {
-        self.empty_log();
     }
 }

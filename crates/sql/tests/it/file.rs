@@ -23,6 +23,8 @@ pub fn cases() -> Vec<Case> {
         reading_beside_a_live_shop,
         closing_empties_the_log,
         the_log_is_kept_small,
+        a_long_read_does_not_stop_the_writer,
+        files_are_for_their_owner_only,
         a_full_disk_in_the_middle_of_a_batch,
         a_killed_writer_keeps_what_it_acknowledged,
         an_io_error_on_commit_stops_the_process,
@@ -125,6 +127,57 @@ async fn the_log_is_kept_small(mode: Mode) {
     }
     let pages = log_length(&db.place) / 4096;
     assert!(pages < 1_400, "the log has {pages} pages: no checkpoint was made");
+}
+
+/// A megabyte a commit until the log has some 10,500 pages, while a snapshot keeps it from beginning anew.
+async fn a_long_read_does_not_stop_the_writer(mode: Mode) {
+    let db = Place::new(mode).with_notes(options()).await;
+    db.write("first", |tx| note(tx, -1)).await.unwrap();
+    let (door, (reading, read)) = (Door::new(mode), tokio::sync::oneshot::channel());
+    let (behind, reader) = (door.clone(), db.clone());
+    let long = start(async move {
+        let count = |q: &mut merx_sql::Reader<'_>| {
+            q.query_one("SELECT COUNT(*) FROM notes", params![], |row| row.get::<i64>(0))
+        };
+        reader
+            .read("long", move |q| {
+                let before = count(q)?;
+                let _ = reading.send(());
+                behind.pass();
+                Ok((before, count(q)?))
+            })
+            .await
+    });
+    read.await.unwrap();
+    let much = async |ids: std::ops::Range<i64>| {
+        for id in ids {
+            let insert = "INSERT INTO notes (id, text) VALUES (?, ?)";
+            db.write("much", move |tx| tx.execute(insert, params![id, "x".repeat(1 << 20)])).await.unwrap();
+        }
+    };
+    much(0..40).await;
+    let held = db.stats();
+    assert!((1..=3).contains(&held.checkpoints_held_back), "once in 1,000 pages from 8,000 on: {held:?}");
+    assert!(log_length(&db.place) / 4096 > 8_000);
+    let queued = held.labels["much"].queued;
+    assert!(queued < std::time::Duration::from_secs(4), "nobody waited for the reader: {queued:?}");
+    door.open();
+    assert_eq!(long.await.unwrap(), (1, 1), "one snapshot all the time");
+    much(40..50).await;
+    let after = db.stats();
+    assert_eq!(after.checkpoints_held_back, held.checkpoints_held_back);
+    assert!(after.checkpoints > held.checkpoints, "and the log begins anew");
+}
+
+async fn files_are_for_their_owner_only(mode: Mode) {
+    use std::os::unix::fs::PermissionsExt as _;
+    let db = Place::new(mode).with_notes(options()).await;
+    for end in ["", "-wal", "-shm", ".lock"] {
+        let mut path = db.place.path().into_os_string();
+        path.push(end);
+        let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{path:?}");
+    }
 }
 
 /// Whatever is answered with success is there, whatever is answered with an error is not, and the writer goes on.

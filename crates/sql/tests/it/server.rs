@@ -21,6 +21,7 @@ pub fn cases() -> Vec<Case> {
         a_connection_lost_in_a_closure_keeps_nothing,
         a_connection_lost_at_the_commit_is_doubt,
         a_wrong_server_is_said,
+        reading_makes_no_database,
         tables_are_what_merx_needs,
         two_processes_sequence_one_log,
         rows_left_behind_are_found,
@@ -129,6 +130,22 @@ async fn a_wrong_server_is_said(_: Mode) {
         assert_eq!((error.kind(), error.code()), (ErrorKind::Unavailable, "sql.unreachable"), "{error:?}");
         assert!(!error.chain().contains("hunter2"), "{}", error.chain());
     }
+}
+
+async fn reading_makes_no_database(mode: Mode) {
+    let place = Place::new(mode);
+    let read_only = || {
+        let mut options = options();
+        options.read_only = true;
+        options
+    };
+    let error = place.open(read_only(), &[]).err().unwrap();
+    assert_eq!((error.kind(), error.code()), (ErrorKind::Unavailable, "sql.cannot_open"), "{error:?}");
+    assert!(error.message().contains("no database `merx_sql_"), "{error}");
+    // A second look still finds none.
+    assert!(place.open(read_only(), &[]).is_err());
+    place.open(options(), &[]).unwrap();
+    place.open(read_only(), &[]).unwrap();
 }
 
 async fn tables_are_what_merx_needs(mode: Mode) {

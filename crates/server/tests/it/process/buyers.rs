@@ -104,7 +104,7 @@ impl Buyer {
             "postcode": "310013", "recipient": "王小明", "phone": "13800138000"
         });
         let address = client.post("/v1/addresses", &body).await.and_then(Reply::ok).expect("an address");
-        Self { account, visitor, client, address: text(&address, "/address_id"), orders: Vec::new() }
+        Self { account, visitor, client, address: text(&address, "/id"), orders: Vec::new() }
     }
 
     /// Places, pays, cancels and looks, until told to stop.
@@ -201,6 +201,14 @@ impl Buyer {
         let order = order.ok().expect("an acknowledged order is there");
         self.orders[at].see(&order);
         self.orders[at].is_settled(&order)
+    }
+
+    /// Every acknowledged order is there, and not behind what was said of it.
+    pub async fn look_back(mut self) -> Vec<Known> {
+        for at in 0..self.orders.len() {
+            self.see(at).await;
+        }
+        self.orders
     }
 
     /// Every acknowledged order is there, not behind what was said of it, and comes to rest by itself.

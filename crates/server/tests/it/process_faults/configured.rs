@@ -70,11 +70,15 @@ impl<'de> Deserializer<'de> for Asked<'_> {
     fn deserialize_u32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, value::Error> {
         self.deserialize_u64(visitor)
     }
+    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, value::Error> {
+        self.leaf();
+        visitor.visit_seq(value::SeqDeserializer::new(std::iter::empty::<String>()))
+    }
     fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, value::Error> {
         Err(value::Error::custom(format!("{} has a type this test does not know", self.path.join("."))))
     }
     serde::forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u128 f32 f64 char bytes byte_buf unit unit_struct newtype_struct seq tuple
+        bool i8 i16 i32 i64 i128 u8 u16 u128 f32 f64 char bytes byte_buf unit unit_struct newtype_struct tuple
         tuple_struct map identifier ignored_any
     }
 }
@@ -157,6 +161,7 @@ fn the_documented_values_are_the_defaults() {
     fs::write(&file, filled_in("/var/lib/merx", "127.0.0.1:8080")).expect("written");
     let config = Config::load(&file).expect("a configuration");
     assert_eq!(config.http.listen, HttpConfig::default().listen);
+    assert_eq!(config.http.trusted_proxies, HttpConfig::default().trusted_proxies);
     assert_eq!(config.http.limits, Limits::default());
     assert_eq!(config.accounts, Settings::default());
     assert_eq!(config.orders.payment_deadline_s, OrdersConfig::default().payment_deadline_s);
@@ -205,6 +210,10 @@ fn a_broken_configuration_is_named_by_path() {
     both_refuse(&with("version = 1", ""), &["version: is missing", "`version = 1`"]);
     both_refuse(&with("version = 1", "version = 2"), &["version: is 2", "use a newer program"]);
     both_refuse(&with("[orders]", "[orders"), &["is not TOML", "shop.toml, line "]);
+    both_refuse(
+        &with("trusted_proxies = []", "trusted_proxies = [\"proxy\"]"),
+        &["http.trusted_proxies.0: "],
+    );
     both_refuse(&with("\"text\"", "\"loud\""), &["log.format: ", "`text`", "`json`"]);
     both_refuse(&with("\"info\"", "\"a=b=c\""), &["log.level: is not a log level"]);
     both_refuse(&with("# url = \"mysql", "url = \"pgsql"), &["database.url: must begin with mysql://"]);
@@ -259,5 +268,8 @@ async fn a_configured_shop_serves_without_demo_and_sandbox() {
         !files.iter().any(|name| ["demo.json", "alipay-sandbox.db"].iter().any(|d| name == d)),
         "{files:?}"
     );
+    // A real shop gets no demo by mistake.
+    let demo = ["up", "--data", site.data(), "--listen", "127.0.0.1:0", "--sandbox-listen", "127.0.0.1:0"];
+    refused(&merx(Path::new("/"), &demo), 1, &["holds a shop without a demo", "merx serve"]);
     site.assert_no_panic();
 }

@@ -77,8 +77,7 @@ async fn a_full_disk_stops_changes_and_nothing_else() {
         say("NOT RUN: T27 full disk: this user may not mount a tmpfs");
         return;
     };
-    // Attempts run out after fifteen seconds, so that the end need not be waited for long.
-    let mut site = Site::at(disk.data(), &["--payment-deadline-s", "75"]);
+    let mut site = Site::at(disk.data(), &[]);
     let mut guests = site.invite(6);
     site.start().await;
     restock(&site).await;
@@ -115,7 +114,7 @@ async fn a_full_disk_stops_changes_and_nothing_else() {
     stop.cancel();
     let mut orders = 0;
     for buyer in working {
-        orders += buyer.await.expect("a buyer to the end").reckon().await.len();
+        orders += buyer.await.expect("a buyer to the end").look_back().await.len();
     }
     site.stop().await;
     site.start().await;

@@ -118,3 +118,21 @@ async fn dead_letters_are_listed_and_driven_again_live_and_at_rest() {
     site.stop().await;
     site.assert_no_panic();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn read_models_are_built_again_at_rest_only() {
+    let mut site = Site::new(&[]);
+    site.start().await;
+    site.succeed(&["demo", "purchase"]);
+    refused(&site.run(&["rebuild", "ordering"]), 1, &["in use by another Merx", "Stop that one"]);
+    site.stop().await;
+    refused(&site.run(&["rebuild", "cart"]), 2, &["cart", "ordering, payment, inventory"]);
+    for context in ["ordering", "payment", "inventory"] {
+        let told = site.succeed(&["rebuild", context]);
+        assert!(told.contains("built again from "), "{told}");
+    }
+    site.succeed(&["audit", "--drained"]);
+    site.start().await;
+    site.succeed(&["demo", "purchase"]);
+    site.stop().await;
+}
