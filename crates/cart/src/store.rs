@@ -9,8 +9,8 @@ const INSERT: &str = "INSERT INTO cart_lines (cart, sku, quantity, added_at) VAL
 const SET: &str = "UPDATE cart_lines SET quantity = ? WHERE cart = ? AND sku = ?";
 const REMOVE: &str = "DELETE FROM cart_lines WHERE cart = ? AND sku = ?";
 const REMOVE_ALL: &str = "DELETE FROM cart_lines WHERE cart = ?";
-const TAKE: &str =
-    "UPDATE cart_lines SET quantity = quantity - ? WHERE cart = ? AND sku = ? AND quantity > ?";
+const REMOVE_UP_TO: &str = "DELETE FROM cart_lines WHERE cart = ? AND sku = ? AND quantity <= ?";
+const TAKE: &str = "UPDATE cart_lines SET quantity = quantity - ? WHERE cart = ? AND sku = ?";
 const FIRST_LINE: &str = "INSERT INTO cart_carts (cart, line_count) VALUES (?, 1)";
 const ONE_MORE: &str = "UPDATE cart_carts SET line_count = line_count + 1 WHERE cart = ? AND line_count < ?";
 const ONE_LESS: &str = "UPDATE cart_carts SET line_count = line_count - 1 WHERE cart = ?";
@@ -77,8 +77,9 @@ pub fn clear(tx: &mut Tx<'_>, cart: CartId) -> Result<()> {
 /// Takes `quantity` units out of a line; a line left with none goes.
 pub fn take(tx: &mut Tx<'_>, cart: CartId, sku: &Sku, quantity: Quantity) -> Result<()> {
     let units = quantity.get();
-    if !tx.guarded(TAKE, params![units, cart, sku.as_str(), units])? {
-        remove(tx, cart, sku)?;
+    // Most orders take the whole line.
+    if tx.guarded(REMOVE_UP_TO, params![cart, sku.as_str(), units])? {
+        return tx.execute(ONE_LESS, params![cart]).map(|_| ());
     }
-    Ok(())
+    tx.execute(TAKE, params![units, cart, sku.as_str()]).map(|_| ())
 }

@@ -3,6 +3,7 @@
 pub mod commands;
 pub mod domain;
 mod http;
+mod prices;
 mod rpc;
 mod store;
 
@@ -23,12 +24,13 @@ pub use rpc::QUOTE_LINES_MAX;
 pub struct State {
     pub(crate) db: Db,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) prices: prices::Prices,
 }
 
 impl State {
     /// From what the server gives every context.
     pub fn new(deps: &Deps) -> Self {
-        Self { db: deps.db.clone(), clock: deps.clock.clone() }
+        Self { db: deps.db.clone(), clock: deps.clock.clone(), prices: prices::Prices::default() }
     }
 }
 

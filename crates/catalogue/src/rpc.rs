@@ -1,7 +1,5 @@
 //! The asks catalogue answers.
 
-use std::collections::BTreeMap;
-
 use merx_contracts::{
     catalogue::v1::{QuoteReply, QuoteRequest, QuotedLine, catalogue_server},
     common::v1::LocalText,
@@ -11,7 +9,7 @@ use merx_kernel::{Error, Result};
 use merx_platform::rpc;
 use tonic::{Request, Response, Status};
 
-use crate::{State, store};
+use crate::State;
 
 /// The most lines one quote may have.
 pub const QUOTE_LINES_MAX: usize = 100;
@@ -32,8 +30,7 @@ async fn quote(state: &State, request: QuoteRequest) -> Result<QuoteReply> {
     }
     let asked = request.lines.iter().map(|line| line.checked()).collect::<Result<Vec<_>>>()?;
     let codes: Vec<Sku> = asked.iter().map(|(sku, _)| sku.clone()).collect();
-    let found = state.db.read("catalogue.quote", move |q| store::quoted(q, &codes)).await?;
-    let found: BTreeMap<Sku, store::QuotedSku> = found.into_iter().map(|s| (s.sku.clone(), s)).collect();
+    let found = state.prices.of(&state.db, &codes).await?;
     let lines = asked
         .into_iter()
         .map(|(sku, quantity)| {

@@ -24,7 +24,7 @@ impl ClientAddress {
             .flat_map(|v| v.split(','))
             .map(str::trim)
             .collect();
-        while trusted.contains(&address) {
+        while is_trusted(trusted, address) {
             match hops.pop().and_then(|hop| hop.parse::<IpAddr>().ok()) {
                 Some(earlier) => address = earlier.to_canonical(),
                 None => break,
@@ -41,6 +41,11 @@ impl ClientAddress {
             v4 => Self(v4),
         }
     }
+}
+
+/// Whether a canonical address is one of the proxies.
+pub(crate) fn is_trusted(proxies: &[IpAddr], address: IpAddr) -> bool {
+    proxies.iter().any(|proxy| proxy.to_canonical() == address)
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for ClientAddress {

@@ -54,7 +54,7 @@ pub struct Edge {
     pub health: Health,
     /// Where the counters are registered, and what `/metrics` shows.
     pub metrics: Metrics,
-    /// Proxies whose `X-Forwarded-For` is believed, in canonical form (no IPv4 mapped into IPv6).
+    /// Proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpAddr>,
     /// Title and version of the API.
     pub info: Info,

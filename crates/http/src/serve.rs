@@ -19,7 +19,12 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
-use crate::{client::ClientAddress, limits::Limits, networks::Networks, stalls::WriteStallLimit};
+use crate::{
+    client::{ClientAddress, is_trusted},
+    limits::Limits,
+    networks::Networks,
+    stalls::WriteStallLimit,
+};
 
 /// How long to wait when the machine has no file descriptor left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -96,7 +101,7 @@ struct Door<'a> {
 impl Door<'_> {
     fn let_in(&self, stream: TcpStream, peer: SocketAddr, place: OwnedSemaphorePermit) {
         let address = ClientAddress(peer.ip().to_canonical());
-        let visit = if self.trusted_proxies.contains(&address.0) {
+        let visit = if is_trusted(self.trusted_proxies, address.0) {
             None
         } else {
             match self.networks.enter(address.network()) {

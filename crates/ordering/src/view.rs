@@ -5,7 +5,10 @@ use merx_kernel::{Money, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{Axes, BuyerStatus, CancelReason, Order, OrderAxis, OrderLine, OrderPlaced};
+use crate::domain::{
+    AfterSaleAxis, Axes, BuyerStatus, CancelReason, FulfilmentAxis, OrderAxis, OrderLine, OrderPlaced,
+    PaymentAxis,
+};
 
 /// Why an order could not be arranged.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -194,14 +197,18 @@ impl OrderView {
         }
     }
 
-    /// The view of an order that has just come to await payment, from its state: reading the row again would
-    /// cost the transaction two statements. `None` for an order that is elsewhere.
-    pub(crate) fn awaiting_payment(order_id: OrderId, order: &Order) -> Option<Self> {
-        let axes = order.axes.filter(|axes| axes.order == OrderAxis::AwaitingPayment)?;
-        let terms = order.terms.as_deref()?;
+    /// The view of an order that has just come to await payment, from what was agreed alone: reading the row again
+    /// would cost two statements.
+    pub(crate) fn just_arranged(order_id: OrderId, terms: &OrderPlaced) -> Self {
+        let axes = Axes {
+            order: OrderAxis::AwaitingPayment,
+            payment: PaymentAxis::Pending,
+            fulfilment: FulfilmentAxis::None,
+            after_sale: AfterSaleAxis::None,
+        };
         let mut row = OrderRow::new(order_id, terms, 0, axes, terms.placed_at);
         row.payment_id = Some(order_id.cast());
-        Some(Self::new(row, terms.lines.clone()))
+        Self::new(row, terms.lines.clone())
     }
 
     /// Whether a cancellation is asked for and not decided.

@@ -3,13 +3,17 @@
 
 use std::path::Path;
 
+use futures_util::future::try_join_all;
 use merx_accounts::{
     Password,
     commands::create_account::{CreateAccount, create_account},
     domain::email::Email,
 };
 use merx_alipay::{PrivateKey, PublicKey};
-use merx_catalogue::domain::{LocalText, Product, ProductOption, SkuSpec};
+use merx_catalogue::{
+    commands::create_product,
+    domain::{LocalText, Product, ProductOption, SkuSpec},
+};
 use merx_contracts::ids::{ProductId, Sku};
 use merx_inventory::commands::{StockReceipt, receive_stock};
 use merx_kernel::{BoundedText, Currency, Entropy, Error, Id, Money, Result, Role};
@@ -69,14 +73,15 @@ impl Demo {
             email: format!("{name}@demo.merx.test"),
             password: password(entropy),
         };
+        let (merchant_key, sandbox_key) = two_keys()?;
         let demo = Self {
             accounts: vec![
                 account(Role::Customer, "buyer"),
                 account(Role::Warehouse, "warehouse"),
                 account(Role::Administrator, "admin"),
             ],
-            merchant_key: PrivateKey::generate()?.to_pem()?,
-            sandbox_key: PrivateKey::generate()?.to_pem()?,
+            merchant_key: merchant_key.to_pem()?,
+            sandbox_key: sandbox_key.to_pem()?,
             api_url: String::new(),
             sandbox_url: String::new(),
             database_url: None,
@@ -113,6 +118,16 @@ impl Demo {
     pub fn sandbox_keys(&self) -> Result<(PublicKey, PrivateKey)> {
         Ok((PrivateKey::parse(&self.merchant_key)?.public_key()?, PrivateKey::parse(&self.sandbox_key)?))
     }
+}
+
+/// Finding primes is what a first start takes longest over: one processor for each key.
+fn two_keys() -> Result<(PrivateKey, PrivateKey)> {
+    std::thread::scope(|scope| {
+        let other = scope.spawn(PrivateKey::generate);
+        let one = PrivateKey::generate()?;
+        let other = other.join().map_err(|_| Error::internal("making a key panicked"))??;
+        Ok((one, other))
+    })
 }
 
 /// Four groups of five characters that cannot be mistaken for one another: about 98 bits.
@@ -164,51 +179,49 @@ pub async fn load(shop: &Shop, demo: &mut Demo, dir: &Path) -> Result<()> {
     if files::read(&path)?.as_ref() == Some(demo) { Ok(()) } else { files::write(&path, demo) }
 }
 
-/// Everything, each piece under an identity of its own: what is there already stays as it is.
-///
-/// # Errors
-/// What the contexts answer.
-pub async fn load_rows(shop: &Shop, demo: &Demo) -> Result<()> {
-    for account in &demo.accounts {
-        let create = CreateAccount {
-            email: Email::new(&account.email).map_err(Error::internal)?,
-            name: BoundedText::new(account.role.name()).map_err(Error::internal)?,
-            password: Password::new(account.password.clone()).map_err(Error::internal)?,
-            roles: vec![account.role],
-        };
-        match create_account(&shop.accounts, create).await {
-            Ok(_) => {}
-            Err(error) if error.is("accounts.email_taken") => {}
-            Err(error) => return Err(error),
-        }
-    }
+/// Everything at once, so that it shares commits; each piece has an identity of its own, and what is there already stays
+/// as it is.
+async fn load_rows(shop: &Shop, demo: &Demo) -> Result<()> {
     let catalogue: Catalogue = serde_json::from_str(include_str!("../demo/catalogue.json"))
         .map_err(|e| Error::internal("the demo catalogue cannot be read").with_source(e))?;
-    let mut entry = ENTRY_IDS;
-    for (ordinal, product) in (0u128..).zip(catalogue.products) {
-        let id: ProductId = Id::from_bits(PRODUCT_IDS + ordinal);
-        let mut skus = Vec::with_capacity(product.skus.len());
-        for sku in &product.skus {
-            skus.push(SkuSpec {
-                sku: sku.sku.clone(),
-                choices: sku.choices.clone(),
-                price: Money::new(sku.price_minor, catalogue.currency),
-                weight_grams: sku.weight_grams,
-            });
-        }
-        let stock: Vec<(Sku, i64)> = product.skus.into_iter().map(|s| (s.sku, s.stock)).collect();
-        let (title, description, options) = (product.title, product.description, product.options);
-        merx_catalogue::commands::create_product(
-            &shop.catalogue,
-            Product { id, title, description, options, skus },
-        )
-        .await?;
-        for (sku, units) in stock {
-            entry += 1;
-            let reason = Some("demo catalogue".to_owned());
-            let receipt = StockReceipt { entry: Id::from_bits(entry), sku, quantity: units, reason };
-            receive_stock(&shop.inventory, receipt).await?;
-        }
+    let accounts = try_join_all(demo.accounts.iter().map(|account| load_account(shop, account)));
+    let stock: Vec<(Sku, i64)> =
+        catalogue.products.iter().flat_map(|p| &p.skus).map(|s| (s.sku.clone(), s.stock)).collect();
+    let stock = try_join_all((ENTRY_IDS + 1..).zip(stock).map(|(entry, (sku, quantity))| {
+        let reason = Some("demo catalogue".to_owned());
+        receive_stock(&shop.inventory, StockReceipt { entry: Id::from_bits(entry), sku, quantity, reason })
+    }));
+    let currency = catalogue.currency;
+    let products =
+        try_join_all((PRODUCT_IDS..).zip(catalogue.products).map(|(id, product)| {
+            create_product(&shop.catalogue, product.priced(Id::from_bits(id), currency))
+        }));
+    let (accounts, stock, products) = tokio::join!(accounts, stock, products);
+    accounts.and(stock.map(drop)).and(products.map(drop))
+}
+
+async fn load_account(shop: &Shop, account: &DemoAccount) -> Result<()> {
+    let create = CreateAccount {
+        email: Email::new(&account.email).map_err(Error::internal)?,
+        name: BoundedText::new(account.role.name()).map_err(Error::internal)?,
+        password: Password::new(account.password.clone()).map_err(Error::internal)?,
+        roles: vec![account.role],
+    };
+    match create_account(&shop.accounts, create).await {
+        Err(error) if error.is("accounts.email_taken") => Ok(()),
+        outcome => outcome.map(drop),
     }
-    Ok(())
+}
+
+impl CatalogueProduct {
+    fn priced(self, id: ProductId, currency: Currency) -> Product {
+        let Self { title, description, options, skus } = self;
+        let skus = skus.into_iter().map(|of| SkuSpec {
+            sku: of.sku,
+            choices: of.choices,
+            price: Money::new(of.price_minor, currency),
+            weight_grams: of.weight_grams,
+        });
+        Product { id, title, description, options, skus: skus.collect() }
+    }
 }

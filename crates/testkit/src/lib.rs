@@ -50,7 +50,13 @@ pub fn seeded_deps(
 
 /// Limits under which a test's client is never too fast.
 pub fn generous_limits() -> Limits {
-    Limits { client_burst_max: 1_000_000, client_requests_per_minute_max: 1_000_000, ..Limits::default() }
+    Limits {
+        client_burst_max: 1_000_000,
+        client_requests_per_minute_max: 1_000_000,
+        signed_requests_per_minute_max: 10_000_000,
+        connections_per_network_max: Limits::default().connections_max,
+        ..Limits::default()
+    }
 }
 
 /// A platform with some contexts at work on it.

@@ -63,9 +63,6 @@ async fn an_address_is_answered_to_who_names_its_owner() {
     let new = world.ask(put(path, edited).token(&me)).await.is(200);
     let old = address(&world, peers[0], id, mine).await.unwrap();
     assert_eq!((old.recipient.as_str(), old.retired), ("王小明", true));
-    world
-        .ask(delete(format!("/v1/addresses/{}", new["id"].as_str().unwrap())).token(&me))
-        .await
-        .is(204);
+    world.ask(delete(format!("/v1/addresses/{}", new["id"].as_str().unwrap())).token(&me)).await.is(204);
     assert!(address(&world, peers[0], &new["id"], mine).await.unwrap().retired);
 }

@@ -26,5 +26,7 @@ pub async fn create_product(state: &State, product: Product) -> Result<()> {
                 Inserted::New | Inserted::Exists => Ok(()),
             }
         })
-        .await
+        .await?;
+    state.prices.forget();
+    Ok(())
 }

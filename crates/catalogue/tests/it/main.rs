@@ -157,3 +157,19 @@ async fn a_quote_answers_in_the_order_asked_and_tells_unknown_skus() {
     assert!(rpc::ask(client.quote(none).await).is_err());
     platform.finish().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn prices_are_read_once_and_a_change_is_seen_at_once() {
+    let (platform, state, mut client) = platform().await;
+    create_product(&state, parsed(product(1))).await.expect("creates");
+    let ask = |sku: &str| QuoteRequest { lines: vec![SkuQuantity { sku: sku.to_owned(), quantity: 1 }] };
+    let before = platform.deps.db.stats();
+    for _ in 0..3 {
+        assert!(rpc::ask(client.quote(ask("TEA-1-100")).await).expect("quotes").lines[0].sellable);
+    }
+    assert_eq!(platform.deps.db.stats().since(&before).total().statements(), 1);
+    assert!(!rpc::ask(client.quote(ask("TEA-2-100")).await).expect("quotes").lines[0].sellable);
+    create_product(&state, parsed(product(2))).await.expect("creates");
+    assert!(rpc::ask(client.quote(ask("TEA-2-100")).await).expect("quotes").lines[0].sellable);
+    platform.finish().await;
+}

@@ -295,6 +295,7 @@ async fn the_address_of_a_client_is_believed_from_trusted_proxies_only() {
         ("::ffff:10.0.0.1", "1.1.1.1, ::ffff:10.0.0.1", "1.1.1.1"),
         ("::ffff:203.0.113.9", "1.1.1.1", "203.0.113.9"),
         ("10.0.0.1", "2001:db8::1", "2001:db8::1"),
+        ("10.0.0.2", "1.1.1.1", "1.1.1.1"),
     ] {
         let mut asked = empty(request("GET", "/v1/where").header("x-forwarded-for", forwarded));
         let peer = std::net::SocketAddr::new(peer.parse().unwrap(), 1);

@@ -6,8 +6,8 @@ use axum::{Router, body::Body, extract::State, response::Response};
 use http::{HeaderMap, Request, StatusCode, header};
 use http_body_util::BodyExt as _;
 use merx_http::{
-    Access, Answer, Caller, Check, ClientAddress, Created, Edge, Form, Health, Idempotency, IdempotencyKey, Info,
-    Json, Limits, Owner, Path, Query, Revocations, Route, request_id, router,
+    Access, Answer, Caller, Check, ClientAddress, Created, Edge, Form, Health, Idempotency, IdempotencyKey,
+    Info, Json, Limits, Owner, Path, Query, Revocations, Route, request_id, router,
     token::{Realm, TokenSigner, TokenVerifier},
 };
 use merx_kernel::{
@@ -252,7 +252,7 @@ impl Kit {
             tokens: Arc::new(tokens),
             health: health.clone(),
             metrics: metrics.clone(),
-            trusted_proxies: vec!["10.0.0.1".parse().unwrap()],
+            trusted_proxies: vec!["10.0.0.1".parse().unwrap(), "::ffff:10.0.0.2".parse().unwrap()],
             info: Info::default(),
         };
         let router = router(routes, edge);

@@ -5,7 +5,8 @@ use merx_http::{Begun, IdempotencyKey};
 use merx_kernel::{Error, Result};
 use merx_platform::{
     Loaded,
-    saga::{NewSaga, Progress},
+    saga::{End, NewSaga, Progress},
+    store::Saved,
 };
 
 use super::{Earlier, cancel_order::within};
@@ -15,6 +16,7 @@ use crate::{
     queries::checkout_quote::{QuoteWanted, checkout_quote},
     sagas::place_order::PlaceOrder,
     store,
+    view::OrderView,
 };
 
 /// What the buyer accepts.
@@ -35,6 +37,8 @@ pub enum Placed {
         order_id: OrderId,
         /// Its saga.
         saga: NewSaga,
+        /// What was agreed.
+        terms: Box<OrderPlaced>,
     },
     /// An earlier request under the same key did.
     Repeated(Earlier),
@@ -70,7 +74,7 @@ pub async fn place_order(
             let nothing = Loaded { state: Order::default(), version: 0 };
             store::change(&store, tx, nothing, &Command::Place(Box::new(terms.clone())), &cause)?;
             store.sagas.start(tx, &saga)?;
-            Ok(Placed::Begun { order_id, saga: saga.clone() })
+            Ok(Placed::Begun { order_id, saga: saga.clone(), terms: Box::new(terms.clone()) })
         })
         .await
 }
@@ -78,6 +82,21 @@ pub async fn place_order(
 /// Carries the order's saga on, and waits for its end as long as a request may.
 pub async fn arranged(ordering: &Ordering, saga: &NewSaga) -> Option<Progress> {
     within(ordering, ordering.engine.run(saga)).await
+}
+
+/// What the request is answered when the saga ended: the very answer the saga kept for repetitions, made of the same
+/// facts without reading it again.
+///
+/// # Errors
+/// `Internal` when the answer cannot be written.
+pub fn ended(order_id: OrderId, terms: &OrderPlaced, end: End) -> Result<Saved> {
+    match end {
+        End::Refused { code, message, .. } => merx_http::refusal(Error::rejected(code, message)),
+        End::Done => {
+            let view = OrderView::just_arranged(order_id, terms);
+            merx_http::answer(http::StatusCode::CREATED, &view)
+        }
+    }
 }
 
 fn quote_changed(quote: &Quote) -> Error {

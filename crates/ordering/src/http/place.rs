@@ -13,7 +13,7 @@ use serde::Deserialize;
 
 use super::{Api, quote::Method, repeat::locate};
 use crate::{
-    commands::place_order::{PlaceOrderCommand, Placed, arranged, place_order},
+    commands::place_order::{PlaceOrderCommand, Placed, arranged, ended, place_order},
     queries::checkout_quote::QuoteWanted,
 };
 
@@ -36,9 +36,6 @@ pub(super) async fn place(
     Path(cart_id): Path<CartId>,
     Json(body): Json<PlaceBody>,
 ) -> Answer<Response> {
-    if let Some(response) = api.earlier(&key).await? {
-        return Ok(response);
-    }
     let command = PlaceOrderCommand {
         wanted: QuoteWanted {
             account_id: caller.account,
@@ -48,22 +45,16 @@ pub(super) async fn place(
         },
         quote_id: body.quote_id.into_string(),
     };
-    let (order_id, saga) = match place_order(&api.ordering, key, &command).await {
-        Ok(Placed::Begun { order_id, saga }) => (order_id, saga),
+    let (order_id, saga, terms) = match place_order(&api.ordering, key, &command).await {
+        Ok(Placed::Begun { order_id, saga, terms }) => (order_id, saga, terms),
         Ok(Placed::Repeated(begun)) => return api.placed_before(&key, begun).await,
-        // The same request, faster by a little, may have emptied the cart while this one was quoted.
+        // The first request under the key may have emptied the cart since, so that there is nothing to quote now.
         Err(error) => return api.earlier(&key).await?.ok_or_else(|| error.into()),
     };
-    let tools = &api.ordering.tools;
-    if let Some(Progress::Ended(_)) = arranged(&api.ordering, &saga).await
-        && let Some(found) = tools.store.idempotency.look(&tools.db, key.scope).await?
-        && let Some(saved) = found.response
-    {
-        let mut response = respond(saved);
-        locate(&mut response, order_id);
-        return Ok(response);
-    }
-    let mut response = (StatusCode::ACCEPTED, Json(api.view(order_id).await?)).into_response();
+    let mut response = match arranged(&api.ordering, &saga).await {
+        Some(Progress::Ended(end)) => respond(ended(order_id, &terms, end)?),
+        _ => (StatusCode::ACCEPTED, Json(api.view(order_id).await?)).into_response(),
+    };
     locate(&mut response, order_id);
     Ok(response)
 }

@@ -134,8 +134,7 @@ impl PlaceOrder {
                     lines: data.lines.clone(),
                 };
                 cause.publish(&store, tx, &fact)?;
-                let view = OrderView::awaiting_payment(order_id, &changed.order)
-                    .ok_or_else(|| Error::internal("the order does not await payment"))?;
+                let view = OrderView::just_arranged(order_id, terms);
                 let Saved { status, body } = merx_http::answer(http::StatusCode::CREATED, &view)?;
                 store.idempotency.complete(tx, data.scope, order_id.to_bytes(), status, &body)
             })

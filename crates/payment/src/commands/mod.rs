@@ -17,5 +17,5 @@ pub use capture::{Captured, Report};
 pub use close::Closing;
 pub use refund::RefundTerms;
 pub use settle_attempt::Settled;
-pub use start_attempt::{AttemptView, Method, StartAttempt};
+pub use start_attempt::{AttemptView, Method, StartAttempt, Started};
 pub use take_notification::Verdict;

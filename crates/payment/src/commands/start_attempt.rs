@@ -2,17 +2,15 @@
 
 use std::time::Duration;
 
-use http::StatusCode;
-use merx_contracts::ids::{AccountId, AttemptId, AttemptKind, PaymentId};
+use merx_contracts::ids::{AccountId, AttemptId, PaymentId};
 use merx_http::{Begun, IdempotencyKey};
 use merx_kernel::{Guard, Money, Result, Timestamp};
-use merx_platform::store::Saved;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
     context::{Payments, attempts_timer, load_payment, record},
-    domain::{Command, Payment, ProviderName, Rejection, attempt_expiry, decide},
+    domain::{Command, Payment, ProviderName, Rejection, decide},
     provider::PayOrder,
     store::PaymentRow,
 };
@@ -64,112 +62,69 @@ pub struct StartAttempt {
     pub key: IdempotencyKey,
 }
 
-/// Asks in a row that may find another attempt open than the one they signed for. Each needs an attempt to begin or to
-/// end in between.
-const ROUNDS_MAX: usize = 5;
-
 /// The payment, if it is the buyer's; another's is not found.
 pub(crate) fn owned(row: Option<PaymentRow>, buyer: AccountId) -> Result<PaymentRow> {
     let row = row.filter(|row| row.buyer == buyer || !Guard::Owner.on());
     row.ok_or_else(|| Rejection::PaymentUnknown.into())
 }
 
-/// What became of an ask whose answer was signed for one attempt.
-enum Tried {
-    /// It is answered, now or by an earlier request with the key.
-    Answered(Begun<AttemptKind>, Option<Saved>),
-    /// Another attempt is open by now, or none any more; nothing was changed.
-    Overtaken,
+/// What an ask came to.
+#[derive(Clone, Debug)]
+pub struct Started {
+    /// Where to go.
+    pub attempt: AttemptView,
+    /// An earlier request with the key began it.
+    pub repeated: bool,
 }
 
 impl Payments {
-    /// Starts an attempt, or answers the one that is open. The effect, the answer kept for repetitions and the
-    /// timer that asks the provider are one transaction of six statements.
+    /// Starts an attempt, or answers the one that is open: one transaction of five statements. No answer is kept for
+    /// repetitions: the key names the attempt, and its URL is signed the same every time.
     ///
     /// # Errors
     /// `payment.not_found` (also for another's), `payment.closed`, `payment.already_captured`,
     /// `payment.deadline_passed`, `request.idempotency_key_reused`.
-    pub async fn start_attempt(&self, ask: StartAttempt) -> Result<(Begun<AttemptKind>, Option<Saved>)> {
+    pub async fn start_attempt(&self, ask: StartAttempt) -> Result<Started> {
+        let StartAttempt { buyer, payment_id, method, key } = ask;
+        let (store, now) = (self.store(), self.now());
         let mine: AttemptId = self.ids().next();
-        for _ in 0..ROUNDS_MAX {
-            let payment = self.read(ask.payment_id).await?;
-            let now = self.now();
-            let answer = self.offer(&ask, &payment, mine, now)?;
-            if let Tried::Answered(begun, saved) = self.try_start(&ask, mine, answer, now).await? {
-                return Ok((begun, saved));
-            }
-        }
-        Err(merx_sql::contention("attempts of this payment begin and end all the time"))
-    }
-
-    /// The answer for the attempt that is open or, where none is, for the one that would begin now. A signature takes
-    /// longer than the whole transaction, so it is made before, not while others wait for the writer.
-    fn offer(
-        &self,
-        ask: &StartAttempt,
-        payment: &Payment,
-        mine: AttemptId,
-        now: Timestamp,
-    ) -> Result<AttemptView> {
-        let terms = payment.terms.as_ref().filter(|terms| terms.buyer == ask.buyer || !Guard::Owner.on());
-        let terms = terms.ok_or(Rejection::PaymentUnknown)?;
-        let order = match payment.open_attempt() {
-            // The same order is signed the same, so whoever asks is sent to the same URL.
-            Some((attempt_id, open)) => PayOrder {
-                attempt_id,
-                amount: open.amount,
-                subject: &terms.subject,
-                started_at: open.started_at,
-                expires_at: open.expires_at,
-            },
-            None => PayOrder {
-                attempt_id: mine,
-                amount: terms.amount,
-                subject: &terms.subject,
-                started_at: now,
-                expires_at: attempt_expiry(terms.deadline),
-            },
-        };
-        Ok(AttemptView {
-            id: order.attempt_id,
-            payment_id: ask.payment_id,
-            amount: order.amount,
-            pay_url: self.provider().pay_url(&order)?,
-            expires_at: order.expires_at,
-        })
-    }
-
-    async fn try_start(
-        &self,
-        ask: &StartAttempt,
-        mine: AttemptId,
-        answer: AttemptView,
-        now: Timestamp,
-    ) -> Result<Tried> {
-        let StartAttempt { payment_id, method, key, .. } = *ask;
-        let store = self.store();
-        let saved = merx_http::answer(StatusCode::CREATED, &answer)?;
-        self.db()
+        let (attempt_id, repeated, payment) = self
+            .db()
             .write("payment.start_attempt", move |tx| {
                 let loaded = load_payment(&store, tx, payment_id)?;
-                let wanted = loaded.state.open_attempt().map_or(mine, |(open, _)| open);
-                if wanted != answer.id {
-                    return Ok(Tried::Overtaken);
+                let terms = loaded.state.terms.as_ref();
+                if !terms.is_some_and(|terms| terms.buyer == buyer || !Guard::Owner.on()) {
+                    return Err(Rejection::PaymentUnknown.into());
                 }
-                let begun = key.begin(store.idempotency, tx, wanted, now)?;
-                if matches!(begun, Begun::Repeated { .. }) {
-                    return Ok(Tried::Answered(begun, None));
+                let wanted = loaded.state.open_attempt().map_or(mine, |(open, _)| open);
+                if let Begun::Repeated { effect, .. } = key.begin(store.idempotency, tx, wanted, now)? {
+                    // The first request may have begun its attempt while this one waited for the key.
+                    return Ok((effect, true, load_payment(&store, tx, payment_id)?.state));
                 }
                 let command =
                     Command::StartAttempt { attempt_id: mine, provider: method.provider(), at: now };
                 let events = decide(&loaded.state, command)?;
-                record(&store, tx, payment_id, loaded, &events, now)?;
+                let payment = record(&store, tx, payment_id, loaded, &events, now)?;
                 if !events.is_empty() {
                     store.timers.schedule(tx, attempts_timer(payment_id), now.plus(FIRST_LOOK_AFTER))?;
                 }
-                key.complete(store.idempotency, tx, wanted, &saved)?;
-                Ok(Tried::Answered(begun, Some(saved.clone())))
+                Ok((wanted, false, payment))
             })
-            .await
+            .await?;
+        // A signature takes longer than the whole transaction, so it is made after it, while nobody waits.
+        Ok(Started { attempt: self.attempt_view(payment_id, &payment, attempt_id)?, repeated })
+    }
+
+    fn attempt_view(&self, payment_id: PaymentId, payment: &Payment, id: AttemptId) -> Result<AttemptView> {
+        let terms = payment.terms.as_ref().ok_or(Rejection::PaymentUnknown)?;
+        let attempt = payment.attempts.get(&id).ok_or(Rejection::AttemptUnknown)?;
+        let pay_url = self.provider().pay_url(&PayOrder {
+            attempt_id: id,
+            amount: attempt.amount,
+            subject: &terms.subject,
+            started_at: attempt.started_at,
+            expires_at: attempt.expires_at,
+        })?;
+        Ok(AttemptView { id, payment_id, amount: attempt.amount, pay_url, expires_at: attempt.expires_at })
     }
 }

@@ -1,11 +1,12 @@
 //! `POST /v1/payments/{payment}/attempts`.
 
 use axum::{extract::State, response::Response};
+use http::StatusCode;
 use merx_contracts::ids::PaymentId;
 use merx_http::{
-    Access, Answer, Begun, Caller, Idempotency, IdempotencyKey, Json, Owner, Path, Route, respond,
+    Access, Answer, Caller, Idempotency, IdempotencyKey, Json, Owner, Path, Route, answer, respond,
 };
-use merx_kernel::{Error, Permission};
+use merx_kernel::Permission;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -49,12 +50,10 @@ async fn handle(
     Json(ask): Json<AttemptRequest>,
 ) -> Answer<Response> {
     let ask = StartAttempt { buyer: caller.account, payment_id, method: ask.method, key };
-    match desk.payments.start_attempt(ask).await? {
-        (Begun::Fresh, Some(saved)) => Ok(respond(saved)),
-        (Begun::Fresh, None) => Err(Error::internal("an attempt began without an answer").into()),
-        // The answer is kept in the transaction of the effect, so there is never one to rebuild.
-        (Begun::Repeated { effect, saved }, _) => {
-            desk.idempotent.repeat(&key, effect, saved, |_| async { Ok(None) }).await
-        }
+    let started = desk.payments.start_attempt(ask).await?;
+    let answer = answer(StatusCode::CREATED, &started.attempt)?;
+    if started.repeated {
+        return desk.idempotent.repeat(&key, started.attempt.id, Some(answer), |_| async { Ok(None) }).await;
     }
+    Ok(respond(answer))
 }

@@ -203,11 +203,13 @@ impl World {
         receive_stock(&self.shop.inventory, receipt).await.told();
     }
 
-    /// Changes a price. (There is no command for that yet.)
+    /// Changes a price. There is no command for that yet, so the row is changed; that the catalogue has something new
+    /// makes it forget the prices it keeps.
     pub async fn reprice(&self, sku: &'static str, price_minor: i64) {
         let set = "UPDATE catalogue_skus SET price_minor = ? WHERE sku = ?";
         let write = move |tx: &mut merx_sql::Tx<'_>| tx.guarded(set, params![price_minor, sku]);
         assert!(self.shop.deps.db.write("test.reprice", write).await.told());
+        self.sell(&format!("{sku}-NEW"), price_minor, 1, 1).await;
     }
 
     /// An account of this role, logged in. Its password is never asked for: the token is of our own making.

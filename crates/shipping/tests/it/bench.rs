@@ -195,7 +195,7 @@ impl Bench {
         let rows = loop {
             // On MySQL the sequencer numbers a fact shortly after its commit.
             if self.deps.db.read("test", move |q| outbox.unnumbered(q)).await.unwrap() == 0 {
-                    break self.deps.db.read("test", move |q| outbox.read_after(q, 0, 100)).await.unwrap();
+                break self.deps.db.read("test", move |q| outbox.read_after(q, 0, 100)).await.unwrap();
             }
             tokio::task::yield_now().await;
         };

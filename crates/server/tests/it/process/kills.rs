@@ -78,6 +78,9 @@ async fn a_shop_killed_at_any_moment_keeps_what_it_promised() {
 }
 
 fn report(kills: usize, orders: &[Known], restarts: &mut [Duration], load: Duration) {
+    for (k, (n, ms)) in super::buyers::DIAG.lock().unwrap().iter() {
+        say(&format!("{n:6} {:6} ms avg  {k}", ms / n));
+    }
     restarts.sort();
     let at = |share: usize| restarts[(restarts.len() * share / 100).min(restarts.len() - 1)].as_millis();
     let count = |said: Said| orders.iter().filter(|o| o.said == said).count();

@@ -273,3 +273,47 @@ async fn a_configured_shop_serves_without_demo_and_sandbox() {
     refused(&merx(Path::new("/"), &demo), 1, &["holds a shop without a demo", "merx serve"]);
     site.assert_no_panic();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn behind_a_proxy_clients_are_told_apart_and_the_end_is_announced() {
+    let mut site = Site::configured(|data_dir, listen| {
+        let set = [
+            ("trusted_proxies = []", "trusted_proxies = [\"127.0.0.1\"]"),
+            ("logins_per_minute_max = 60", "logins_per_minute_max = 1"),
+            ("login_burst_max = 30", "login_burst_max = 1"),
+            ("drain_notice_ms = 0", "drain_notice_ms = 3000"),
+        ];
+        set.into_iter().fold(filled_in(data_dir, listen), |text, (default, own)| {
+            assert!(text.contains(default), "{default}");
+            text.replacen(default, own, 1)
+        })
+    });
+    site.start().await;
+    // Every request on a connection of its own: the listener must be open for each.
+    let http = reqwest::Client::builder().pool_max_idle_per_host(0).build().expect("a client");
+    let log_in = async |client: &str| {
+        let guess = serde_json::json!({"email": "nobody@example.com", "password": "guess"});
+        let request = http.post(format!("{}/v1/sessions", site.api())).json(&guess);
+        request.header("x-forwarded-for", client).send().await.expect("answered").status().as_u16()
+    };
+    assert_eq!(log_in("192.0.2.1").await, 401);
+    assert_eq!(log_in("192.0.2.1").await, 429);
+    assert_eq!(log_in("192.0.2.2").await, 401, "another client of the same proxy");
+    assert_eq!(log_in("192.0.2.3, 192.0.2.2").await, 429, "what a client itself says is not believed");
+
+    site.terminate();
+    let get = async |path: &str| {
+        let answer = http.get(format!("{}{path}", site.api())).send().await;
+        answer.expect("the listener is open while the end is announced")
+    };
+    let told = loop {
+        let answer = get("/readyz").await;
+        if answer.status().as_u16() == 503 {
+            break answer.text().await.expect("text");
+        }
+    };
+    assert!(told.contains(r#""draining":"server.shutting_down""#), "{told}");
+    assert_eq!(get("/v1/products").await.status().as_u16(), 200, "who asks meanwhile is served");
+    assert!(site.ended().await.success());
+    site.assert_no_panic();
+}
