@@ -45,7 +45,8 @@ async fn platform() -> (TestPlatform, State, CatalogueClient<Peer>) {
 
 #[test]
 fn every_rule_of_a_product_names_the_property_it_refuses() {
-    let cases: &[(&str, fn(&mut Value))] = &[
+    type Spoil = fn(&mut Value);
+    let cases: &[(&str, Spoil)] = &[
         ("/skus", |p| p["skus"] = json!([])),
         ("/skus/1/sku", |p| p["skus"][1]["sku"] = p["skus"][0]["sku"].clone()),
         ("/skus/1/choices", |p| p["skus"][1]["choices"] = json!([0])),

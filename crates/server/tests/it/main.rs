@@ -1,5 +1,9 @@
 //! The whole shop: in process on a virtual clock (`world`), and as the built binary under a harness (`process`).
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::print_stdout, reason = "figures and seeds are shown with --nocapture")]
+#![allow(clippy::cast_possible_truncation, reason = "counts and random picks of a test are small")]
+
 mod crowds;
 mod process;
 mod process_faults;

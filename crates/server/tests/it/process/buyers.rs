@@ -83,8 +83,6 @@ impl Known {
     }
 }
 
-pub static DIAG: std::sync::Mutex<std::collections::BTreeMap<String, (u64, u64)>> =
-    std::sync::Mutex::new(std::collections::BTreeMap::new());
 /// One buyer.
 pub struct Buyer {
     account: DemoAccount,
@@ -231,29 +229,7 @@ impl Buyer {
         let key = self.client.new_key();
         let key = (method == Method::POST).then_some(key.as_str());
         loop {
-            let t0 = Instant::now();
-            let sent = self.client.send(method.clone(), path, body.as_ref(), key).await;
-            let what = match &sent {
-                Ok(r) => format!(
-                    "{} {} {} {}",
-                    method,
-                    path.split('/').take(3).collect::<Vec<_>>().join("/"),
-                    r.status.as_u16(),
-                    r.text("/code")
-                ),
-                Err(e) => format!(
-                    "{} err {}",
-                    method,
-                    e.chain().chars().rev().take(60).collect::<String>().chars().rev().collect::<String>()
-                ),
-            };
-            {
-                let mut d = DIAG.lock().unwrap();
-                let e = d.entry(what).or_insert((0u64, 0u64));
-                e.0 += 1;
-                e.1 += t0.elapsed().as_millis() as u64;
-            }
-            match sent {
+            match self.client.send(method.clone(), path, body.as_ref(), key).await {
                 Ok(reply) if reply.status == 401 => {
                     self.client = log_in(&self.visitor, &self.account).await;
                 }
