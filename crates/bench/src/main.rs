@@ -110,6 +110,9 @@ impl Shop {
     }
 }
 
+/// The longest latency told apart: a minute.
+const LATENCY_MICROS_MAX: u64 = 60_000_000;
+
 /// Latencies in microseconds.
 struct Series {
     name: &'static str,
@@ -118,7 +121,8 @@ struct Series {
 
 impl Series {
     fn new(name: &'static str) -> Result<Self> {
-        let histogram = Histogram::new(3).map_err(|e| Error::internal(format!("histogram: {e}")))?;
+        let histogram = Histogram::new_with_bounds(1, LATENCY_MICROS_MAX, 3)
+            .map_err(|e| Error::internal(format!("histogram: {e}")))?;
         Ok(Self { name, histogram })
     }
     fn add(&mut self, began: Instant) {

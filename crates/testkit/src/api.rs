@@ -72,6 +72,11 @@ impl TestApi {
     pub fn new(router: Router, signer: TokenSigner, clock: Arc<dyn Clock>) -> Self {
         Self { router, signer: Arc::new(signer), clock, who: None, keys: Arc::default(), trace: None }
     }
+    /// The same client before another router: a shop that was started again.
+    #[must_use]
+    pub fn before(&self, router: Router) -> Self {
+        Self { router, ..self.clone() }
+    }
     /// The same API, whose answers are part of `trace`.
     #[must_use]
     pub fn traced(&self, trace: Arc<Trace>) -> Self {

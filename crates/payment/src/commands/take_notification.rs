@@ -134,8 +134,8 @@ fn agrees(payment: &Payment, attempt_id: AttemptId, notified: Notified) -> bool 
     let back = payment.refunding_minor(attempt_id);
     match (notified, capture) {
         (Notified::Paid, capture) => capture.is_some(),
-        // A trade whose money all went back reads as closed.
-        (Notified::Closed, Some(capture)) => back == capture.amount.minor,
+        // A trade whose money all went back reads as closed; so does one that was closed before its money came late.
+        (Notified::Closed, Some(capture)) => capture.late || back == capture.amount.minor,
         (Notified::Refunded(sum), Some(_)) => sum.minor <= back,
         (Notified::Closed | Notified::Refunded(_), None) => ended,
         (Notified::Waiting, _) => false,

@@ -68,6 +68,64 @@ async fn a_purchase_runs_from_cart_to_receipt_in_every_topology() {
     }
 }
 
+/// What a bus that forgot how far it had read would do.
+const FORGET_WHAT_WAS_READ: &[&str] =
+    &["DELETE FROM ordering_subscriptions", "DELETE FROM cart_subscriptions"];
+
+#[tokio::test(start_paused = true)]
+async fn every_message_delivered_again_changes_nothing() {
+    let world = World::new().await;
+    let buyer = world.buyer().await;
+    let order = buyer.order(&[(TEA, 2)]).await;
+    buyer.pay(&world, &order).await;
+    world.ship(&order).await;
+    buyer.receive(&order).await.expect(200);
+    // A second time the same: the first order's message must not take it out of the cart.
+    buyer.fill(TEA, 2).await;
+    world.settle().await;
+    let seen = [buyer.look(&order).await, buyer.api.get("/v1/cart").await.expect(200).body];
+    let happened = buyer.timeline(&order).await;
+    let delivered = world.count("SELECT COUNT(*) FROM ordering_inbox").await;
+    assert!(delivered >= 2, "{delivered} messages reached ordering");
+    let world = world.restarted(FORGET_WHAT_WAS_READ).await;
+    let buyer = buyer.back_in(&world);
+    world.settle().await;
+    let again = world.shop.deps.db.stats().labels["ordering.payment_captured"].write_txs;
+    assert_eq!(again, 2, "the message was delivered again");
+    assert_eq!(seen, [buyer.look(&order).await, buyer.api.get("/v1/cart").await.expect(200).body]);
+    assert_eq!(buyer.timeline(&order).await, happened);
+    assert_eq!(world.stock(TEA).await, [8, 0, 2]);
+    world.finish().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shop_that_was_stopped_carries_every_order_on() {
+    let world = World::new().await;
+    let [idle, leaving, paying] = [world.buyer().await, world.buyer().await, world.buyer().await];
+    let orders =
+        [idle.order(&[(TEA, 1)]).await, leaving.order(&[(TEA, 2)]).await, paying.order(&[(CUP, 1)]).await];
+    let (_, left) = leaving.at_cashier(&world, &orders[1]).await;
+    leaving.cancel(&orders[1]).await.expect(202);
+    let (_, code) = paying.at_cashier(&world, &orders[2]).await;
+    let world = world.restarted(&[]).await;
+    let [idle, leaving, paying] = [idle.back_in(&world), leaving.back_in(&world), paying.back_in(&world)];
+    assert!(world.sandbox.pay(&code).await.unwrap().now);
+    world.settle().await;
+    assert_eq!(paying.status(&orders[2]).await, "paid");
+    world.pass(Duration::from_secs(29 * 60)).await;
+    assert_eq!(idle.status(&orders[0]).await, "awaiting_payment");
+    world.pass(Duration::from_secs(2 * 60)).await;
+    assert_eq!(idle.look(&orders[0]).await["cancellation"]["reason"], "expired");
+    assert_eq!(leaving.look(&orders[1]).await["cancellation"]["reason"], "buyer");
+    for (buyer, order) in [(&idle, &orders[0]), (&leaving, &orders[1])] {
+        assert_eq!(buyer.status(order).await, "cancelled");
+    }
+    assert_eq!(world.sandbox.pay(&left).await.unwrap_err().code, "ACQ.TRADE_HAS_CLOSE");
+    assert_eq!(world.stock(TEA).await, [10, 0, 0]);
+    assert_eq!(world.stock(CUP).await, [2, 0, 1]);
+    world.finish().await;
+}
+
 /// Write transactions and statements that one purchase of one line may cost, from a filled cart to `paid`.
 const WRITE_TXS_MAX: u64 = 8;
 const STATEMENTS_MAX: u64 = 45;

@@ -1,7 +1,7 @@
 //! Whole shops run from a seed. Everything a run draws, waits for and answers comes from the seed, so a second run
 //! must do the same to the byte; whatever breaks in one can be brought back by its number.
 //!
-//! `MERX_SIM_SEEDS=1000` runs a thousand seeds more than usual.
+//! `MERX_SIM_SEEDS=1000` runs a thousand seeds more than usual, `MERX_SIM_FIRST=7001` begins at another seed.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -25,8 +25,11 @@ use crate::world::{Buyer, CUP, Order, TEA, World};
 const SEEDS: u64 = 20;
 
 fn seeds() -> impl Iterator<Item = u64> {
-    let more = env::var("MERX_SIM_SEEDS").map_or(0, |text| text.parse().expect("MERX_SIM_SEEDS is a number"));
-    1..=SEEDS + more
+    let number = |name: &str, usual: u64| {
+        env::var(name).map_or(usual, |text| text.parse().unwrap_or_else(|_| panic!("{name} is a number")))
+    };
+    let first = number("MERX_SIM_FIRST", 1);
+    first..first + SEEDS + number("MERX_SIM_SEEDS", 0)
 }
 
 /// Says from what a failed run can be repeated.

@@ -2,6 +2,8 @@
 //! API, a cashier, a warehouse. What is signed is signed with the keys beside this file, so that on a virtual clock
 //! everything is a function of the seed.
 
+mod buyer;
+
 use std::{
     path::Path,
     sync::{Arc, LazyLock, Mutex, OnceLock},
@@ -29,8 +31,10 @@ use merx_platform::{
 };
 use merx_server::shop::{self, Running, Settings, Shop, Topology, provider_entries};
 use merx_sql::{Db, DbOptions, Query as _, params};
-use merx_testkit::{Answer, TOKEN_SEED, TestApi, Trace, generous_limits, request, seeded_deps, signer};
-use serde_json::{Value, json};
+use merx_testkit::{TOKEN_SEED, TestApi, Trace, generous_limits, request, seeded_deps, signer};
+use serde_json::json;
+
+pub use buyer::{Attempt, Buyer, Order};
 
 /// Costs 168.00 yuan; ten are in stock.
 pub const TEA: &str = "TEA-100";
@@ -145,6 +149,7 @@ pub struct World {
     pub trace: Arc<Trace>,
     /// The public API with nobody logged in.
     pub api: TestApi,
+    sandbox_db: Db,
     is_virtual: bool,
     finished: bool,
 }
@@ -160,9 +165,23 @@ impl World {
     }
     /// A shop on `ground`, with what `tune` makes of the settings.
     pub async fn on(ground: Ground, topology: Topology, tune: impl FnOnce(&mut Settings)) -> Self {
+        let clock = ground.deps.clock.clone();
+        let api = |router: Router| TestApi::new(router, signer(), clock);
+        let world = Self::open(ground, topology, tune, api).await;
+        world.sell(TEA, 16_800, 180, 10).await;
+        world.sell(CUP, 3_900, 250, 3).await;
+        world
+    }
+
+    async fn open(
+        ground: Ground,
+        topology: Topology,
+        tune: impl FnOnce(&mut Settings),
+        api: impl FnOnce(Router) -> TestApi,
+    ) -> Self {
         let Ground { deps, sandbox_db, trace, is_virtual } = ground;
         let line = Arc::new(Line::default());
-        let (pages, sandbox) = sandbox(&deps, sandbox_db, line.clone()).await;
+        let (pages, sandbox) = sandbox(&deps, sandbox_db.clone(), line.clone()).await;
         let mut settings = Settings {
             limits: generous_limits(),
             trusted_proxies: Vec::new(),
@@ -178,12 +197,27 @@ impl World {
         shop.migrate().await.told();
         let running = shop.start().await.told();
         assert!(line.shop.set(running.router.clone()).is_ok());
-        let clock = shop.deps.clock.clone();
-        let api = TestApi::new(running.router.clone(), signer(), clock).traced(trace.clone());
-        let world = Self { shop, running, sandbox, pages, line, trace, api, is_virtual, finished: false };
-        world.sell(TEA, 16_800, 180, 10).await;
-        world.sell(CUP, 3_900, 250, 3).await;
-        world
+        let api = api(running.router.clone()).traced(trace.clone());
+        Self { shop, running, sandbox, pages, line, trace, api, sandbox_db, is_virtual, finished: false }
+    }
+
+    /// Stops the shop and Alipay in order and starts them on what they have kept. Between the two, `meanwhile` is
+    /// done to the database.
+    pub async fn restarted(mut self, meanwhile: &'static [&'static str]) -> Self {
+        self.finished = true;
+        let old = &self.shop.deps;
+        old.tasks.shutdown(Duration::from_secs(60)).await.told();
+        let write = move |tx: &mut merx_sql::Tx<'_>| {
+            meanwhile.iter().try_for_each(|sql| tx.execute(sql, params![]).map(drop))
+        };
+        old.db.write("test.meanwhile", write).await.told();
+        let ground = Ground {
+            deps: Deps::new(old.db.clone(), old.clock.clone(), old.entropy.clone()),
+            sandbox_db: self.sandbox_db.clone(),
+            trace: self.trace.clone(),
+            is_virtual: self.is_virtual,
+        };
+        Self::open(ground, Topology::Local, |_| {}, |router| self.api.before(router)).await
     }
 
     /// Puts a product with one SKU on sale and `units` of it into the warehouse.
@@ -357,131 +391,4 @@ async fn sandbox(deps: &Deps, db: Db, line: Arc<Line>) -> (Router, Sandbox) {
     let entropy = Arc::new(SeededEntropy::new(u64::from_le_bytes(seed)));
     let sender = Arc::new(Sender(line));
     Sandbox::start(config, db, deps.clock.clone(), entropy, &deps.tasks, sender).await.told()
-}
-
-/// Somebody who buys.
-#[derive(Clone)]
-pub struct Buyer {
-    pub account: AccountId,
-    pub api: TestApi,
-    pub address_id: String,
-}
-
-impl Buyer {
-    /// With an address in Hangzhou.
-    pub async fn new(account: AccountId, api: TestApi) -> Self {
-        let address = json!({
-            "country": "CN", "region": "浙江省", "city": "杭州市", "line1": "西湖区龙井路 1 号",
-            "postcode": "310013", "recipient": "王小明", "phone": "13800138000"
-        });
-        let address_id = api.post("/v1/addresses", address).await.expect(201).text_at("/id");
-        Self { account, api, address_id }
-    }
-
-    /// So many of it lie in the cart.
-    pub async fn fill(&self, sku: &str, quantity: i64) {
-        self.api.put(&format!("/v1/cart/lines/{sku}"), json!({"quantity": quantity})).await.expect(204);
-    }
-    /// The path of the checkout. A cart has the bits of its account.
-    pub fn checkout(&self) -> String {
-        format!("/v1/checkouts/{}", self.account.cast::<merx_contracts::ids::CartKind>())
-    }
-    /// What the cart would cost; the body that accepts it.
-    pub async fn quote(&self) -> Value {
-        let ask = json!({"address_id": self.address_id});
-        let quote = self.api.post(&format!("{}/quote", self.checkout()), ask).await.expect(200);
-        json!({
-            "address_id": self.address_id,
-            "shipping_method": quote.body["shipping_method"],
-            "quote_id": quote.body["quote_id"],
-        })
-    }
-    /// Accepts a quote.
-    pub async fn place(&self, accepted: &Value) -> Answer {
-        self.api.post(&format!("{}/orders", self.checkout()), accepted.clone()).await
-    }
-    /// Orders this, and finds the order awaiting payment.
-    pub async fn order(&self, lines: &[(&str, i64)]) -> Order {
-        for (sku, quantity) in lines {
-            self.fill(sku, *quantity).await;
-        }
-        let placed = self.place(&self.quote().await).await.expect(201);
-        assert_eq!(placed.body["status"], "awaiting_payment", "{}", placed.text);
-        Order::of(&placed)
-    }
-    /// The order as it stands.
-    pub async fn look(&self, order: &Order) -> Value {
-        self.api.get(&format!("/v1/orders/{}", order.id)).await.expect(200).body
-    }
-    /// The order in one word.
-    pub async fn status(&self, order: &Order) -> String {
-        self.look(order).await["status"].as_str().unwrap().to_owned()
-    }
-    /// What happened to the order, by the names of the events.
-    pub async fn timeline(&self, order: &Order) -> Vec<String> {
-        let seen = self.api.get(&format!("/v1/orders/{}/timeline", order.id)).await.expect(200);
-        let items = seen.body["items"].as_array().unwrap();
-        items.iter().map(|item| item["event"].as_str().unwrap().to_owned()).collect()
-    }
-    /// The orders in the buyer's list.
-    pub async fn listed(&self) -> Vec<String> {
-        let seen = self.api.get("/v1/orders").await.expect(200);
-        let items = seen.body["items"].as_array().unwrap();
-        items.iter().map(|item| item["id"].as_str().unwrap().to_owned()).collect()
-    }
-    /// Begins to pay.
-    pub async fn attempt(&self, order: &Order) -> Attempt {
-        let path = format!("/v1/payments/{}/attempts", order.payment_id);
-        let begun = self.api.post(&path, json!({"method": "alipay_page"})).await.expect(201);
-        let number = begun.text_at("/id").split_once('_').unwrap().1.to_owned();
-        Attempt { number, pay_url: begun.text_at("/pay_url") }
-    }
-    /// Begins to pay, and opens the cashier: answers the attempt and the code of the page.
-    pub async fn at_cashier(&self, world: &World, order: &Order) -> (Attempt, String) {
-        let attempt = self.attempt(order).await;
-        let code = world.sandbox.open(&attempt.pay_url).await.unwrap();
-        (attempt, code)
-    }
-    /// Pays at the cashier; the shop has heard of it.
-    pub async fn pay(&self, world: &World, order: &Order) -> Attempt {
-        let (attempt, code) = self.at_cashier(world, order).await;
-        assert!(world.sandbox.pay(&code).await.unwrap().now);
-        world.settle().await;
-        attempt
-    }
-    /// Wants the order ended.
-    pub async fn cancel(&self, order: &Order) -> Answer {
-        self.api.post(&format!("/v1/orders/{}/cancellation", order.id), json!({})).await
-    }
-    /// Has the goods.
-    pub async fn receive(&self, order: &Order) -> Answer {
-        self.api.post(&format!("/v1/orders/{}/receipt", order.id), json!({})).await
-    }
-}
-
-/// An order that was placed.
-#[derive(Clone, Debug)]
-pub struct Order {
-    pub id: String,
-    pub payment_id: String,
-    pub total_minor: i64,
-}
-
-impl Order {
-    /// From the answer to its placing.
-    pub fn of(placed: &Answer) -> Self {
-        Self {
-            id: placed.text_at("/id"),
-            payment_id: placed.text_at("/payment_id"),
-            total_minor: placed.body["amounts"]["total"]["minor"].as_i64().unwrap(),
-        }
-    }
-}
-
-/// A way to pay that was begun.
-#[derive(Clone, Debug)]
-pub struct Attempt {
-    /// Our number at Alipay.
-    pub number: String,
-    pub pay_url: String,
 }

@@ -16,22 +16,25 @@ use super::{
     harness::{SEED, Site, random, say, within},
 };
 
-const BUYERS: usize = 6;
-/// The longest a shop lives.
-const LIFE_MS_MAX: u64 = 1_200;
+const BUYERS: usize = 12;
+/// The longest a shop lives, and in a long run.
+const LIFE_MS_MAX: [u64; 2] = [1_200, 3_000];
 /// One life in so many ends while the shop is still starting.
 const STILLBORN: u64 = 8;
 /// How long the last sagas may wait: for attempts that nobody can pay any more to run out.
 const DRAINED_WITHIN: Duration = Duration::from_secs(180);
 
-fn kills() -> usize {
-    let told = std::env::var("MERX_KILLS").ok().map(|n| n.parse().expect("MERX_KILLS is a number"));
-    told.unwrap_or(15)
+/// How many kills, and the longest life between two. `MERX_KILLS=200` is the long run.
+fn size() -> (usize, u64) {
+    match std::env::var("MERX_KILLS") {
+        Ok(kills) => (kills.parse().expect("MERX_KILLS is a number"), LIFE_MS_MAX[1]),
+        Err(_) => (15, LIFE_MS_MAX[0]),
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_shop_killed_at_any_moment_keeps_what_it_promised() {
-    let kills = kills();
+    let (kills, life_ms_max) = size();
     say(&format!("SEED={}", *SEED));
     let began = Instant::now();
     // Attempts run out fifteen seconds after their order, orders a minute later.
@@ -49,7 +52,7 @@ async fn a_shop_killed_at_any_moment_keeps_what_it_promised() {
     }
     let mut restarts = Vec::new();
     for _ in 0..kills {
-        SystemClock.sleep(Duration::from_millis(random(LIFE_MS_MAX))).await;
+        SystemClock.sleep(Duration::from_millis(random(life_ms_max))).await;
         site.kill();
         if random(STILLBORN) == 0 {
             site.spawn();
@@ -78,9 +81,6 @@ async fn a_shop_killed_at_any_moment_keeps_what_it_promised() {
 }
 
 fn report(kills: usize, orders: &[Known], restarts: &mut [Duration], load: Duration) {
-    for (k, (n, ms)) in super::buyers::DIAG.lock().unwrap().iter() {
-        say(&format!("{n:6} {:6} ms avg  {k}", ms / n));
-    }
     restarts.sort();
     let at = |share: usize| restarts[(restarts.len() * share / 100).min(restarts.len() - 1)].as_millis();
     let count = |said: Said| orders.iter().filter(|o| o.said == said).count();
