@@ -4,6 +4,7 @@
 #![allow(clippy::print_stdout, reason = "figures and seeds are shown with --nocapture")]
 #![allow(clippy::cast_possible_truncation, reason = "counts and random picks of a test are small")]
 
+mod auditor;
 mod crowds;
 mod process;
 mod process_faults;
