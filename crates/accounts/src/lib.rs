@@ -138,18 +138,9 @@ pub async fn start(state: &State, deps: &Deps) -> Result<()> {
     let ended = state.db.read("accounts.revocations", move |q| store::ended_since(q, since)).await?;
     state.revocations.load(ended.into_iter().map(|(session, at)| (session, at.plus(life))), now);
     let state = state.clone();
-    drop(deps.tasks.spawn_loop("accounts.prune", move |stop| {
+    drop(deps.tasks.spawn_every("accounts.prune", PRUNE_EVERY, move || {
         let state = state.clone();
-        async move {
-            loop {
-                tokio::select! {
-                    biased;
-                    () = stop.cancelled() => return Ok(()),
-                    () = state.clock.sleep(PRUNE_EVERY) => {}
-                }
-                commands::prune::prune(&state).await?;
-            }
-        }
+        async move { commands::prune::prune(&state).await.map(drop) }
     }));
     Ok(())
 }

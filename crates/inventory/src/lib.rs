@@ -104,17 +104,8 @@ pub fn module(state: &State, limits: &Limits) -> ContextModule {
 /// Starts what runs beside the asks: the watch over orphaned reservations. Ends with [`Tasks::shutdown`].
 pub fn start(state: &State, tasks: &Tasks) {
     let state = state.clone();
-    drop(tasks.spawn_loop("inventory.orphans", move |stop| {
+    drop(tasks.spawn_every("inventory.orphans", ORPHANS_EVERY, move || {
         let state = state.clone();
-        async move {
-            loop {
-                tokio::select! {
-                    biased;
-                    () = stop.cancelled() => return Ok(()),
-                    () = state.clock.sleep(ORPHANS_EVERY) => {}
-                }
-                commands::watch_orphans(&state, ORPHAN_AFTER).await?;
-            }
-        }
+        async move { commands::watch_orphans(&state, ORPHAN_AFTER).await.map(drop) }
     }));
 }

@@ -4,7 +4,6 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use merx_kernel::{Clock, Entropy, Error, IdGen, Result, Timestamp};
 use merx_sql::{Db, Migration, SequencedTable};
-use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 
 use crate::{
@@ -182,11 +181,14 @@ pub fn start(deps: &Deps, modules: &[Module]) -> Result<Background> {
         }
     }
     let (own, embedded, engines) = (deps.clone(), bus.clone(), sagas.clone());
-    drop(deps.tasks.spawn_loop("housekeeping", move |stop| {
-        keep_house(own.clone(), embedded.clone(), stores.clone(), engines.clone(), stop)
+    drop(deps.tasks.spawn_every("housekeeping", HOUSEKEEPING_EVERY, move || {
+        keep_house(own.clone(), embedded.clone(), stores.clone(), engines.clone())
     }));
-    let (clock, measured) = (deps.clock.clone(), bus.clone());
-    drop(deps.tasks.spawn_loop("bus.lag", move |stop| measure_lag(clock.clone(), measured.clone(), stop)));
+    let measured = bus.clone();
+    drop(deps.tasks.spawn_every("bus.lag", LAG_EVERY, move || {
+        let bus = measured.clone();
+        async move { bus.lag().await.map(drop) }
+    }));
     Ok(Background { bus, clock: deps.clock.clone(), activity: deps.activity.clone(), timers, sagas })
 }
 
@@ -195,33 +197,15 @@ async fn keep_house(
     bus: Arc<EmbeddedBus>,
     stores: Vec<Store>,
     sagas: Vec<SagaEngine>,
-    stop: CancellationToken,
 ) -> Result<()> {
-    loop {
-        tokio::select! {
-            biased;
-            () = stop.cancelled() => return Ok(()),
-            () = deps.clock.sleep(HOUSEKEEPING_EVERY) => {}
-        }
-        for store in &stores {
-            store.idempotency.prune_all(&deps.db, &*deps.clock).await?;
-        }
-        for engine in &sagas {
-            engine.prune().await?;
-        }
-        bus.prune(FACTS_KEPT, INBOX_KEPT).await?;
+    for store in &stores {
+        store.idempotency.prune_all(&deps.db, &*deps.clock).await?;
     }
-}
-
-async fn measure_lag(clock: Arc<dyn Clock>, bus: Arc<EmbeddedBus>, stop: CancellationToken) -> Result<()> {
-    loop {
-        tokio::select! {
-            biased;
-            () = stop.cancelled() => return Ok(()),
-            () = clock.sleep(LAG_EVERY) => {}
-        }
-        bus.lag().await?;
+    for engine in &sagas {
+        engine.prune().await?;
     }
+    bus.prune(FACTS_KEPT, INBOX_KEPT).await?;
+    Ok(())
 }
 
 impl Background {

@@ -139,6 +139,29 @@ impl Tasks {
         self.spawn(name, trace::scope(None, supervised))
     }
 
+    /// Calls `body` every `period` until the shutdown, the first time after one; a failure is logged and does not end
+    /// it (see [`Self::spawn_loop`]).
+    pub fn spawn_every<B, F>(&self, name: &'static str, period: Duration, body: B) -> Task<()>
+    where
+        B: Fn() -> F + Clone + Send + Sync + 'static,
+        F: Future<Output = Result<()>> + Send + 'static,
+    {
+        let clock = self.0.clock.clone();
+        self.spawn_loop(name, move |stop| {
+            let (clock, body) = (clock.clone(), body.clone());
+            async move {
+                loop {
+                    tokio::select! {
+                        biased;
+                        () = stop.cancelled() => return Ok(()),
+                        () = clock.sleep(period) => {}
+                    }
+                    body().await?;
+                }
+            }
+        })
+    }
+
     /// Begins the shutdown and waits until every task has ended. What still runs after `deadline` is cut off.
     ///
     /// # Errors
