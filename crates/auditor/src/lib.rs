@@ -121,8 +121,10 @@ pub struct Check {
     pub in_flight: Vec<String>,
     /// What was left out, by name.
     pub exempt: Vec<String>,
-    /// Findings beyond [`FINDINGS_MAX`].
-    pub unlisted: u64,
+    /// How many violations there are, listed or not.
+    pub violations_count: u64,
+    /// How many things are in flight, listed or not.
+    pub in_flight_count: u64,
 }
 
 impl Check {
@@ -134,25 +136,30 @@ impl Check {
             violations: Vec::new(),
             in_flight: Vec::new(),
             exempt: Vec::new(),
-            unlisted: 0,
+            violations_count: 0,
+            in_flight_count: 0,
         }
     }
     pub(crate) fn violation(&mut self, what: impl Into<String>) {
+        self.violations_count += 1;
         if self.violations.len() < FINDINGS_MAX {
             self.violations.push(what.into());
-        } else {
-            self.unlisted += 1;
         }
     }
     /// Unfinished since `since`: in flight while younger than `limit`, a violation after.
     pub(crate) fn unfinished(&mut self, what: String, since: Timestamp, limit: Duration, now: Timestamp) {
         if now.since(since) > limit {
             self.violation(format!("{what}, since {since}"));
-        } else if self.in_flight.len() < FINDINGS_MAX {
-            self.in_flight.push(what);
-        } else {
-            self.unlisted += 1;
+            return;
         }
+        self.in_flight_count += 1;
+        if self.in_flight.len() < FINDINGS_MAX {
+            self.in_flight.push(what);
+        }
+    }
+    /// Findings that are counted and not listed.
+    fn unlisted(&self) -> u64 {
+        self.violations_count + self.in_flight_count - (self.violations.len() + self.in_flight.len()) as u64
     }
 }
 
@@ -181,18 +188,15 @@ impl Report {
             let mark = if broken { "VIOLATED" } else { "ok" };
             out.push_str(&format!(
                 "{} {mark:8} {} ({} examined, {} in flight)\n",
-                check.id,
-                check.title,
-                check.examined,
-                check.in_flight.len()
+                check.id, check.title, check.examined, check.in_flight_count
             ));
             let findings = check.violations.iter().map(|v| ("violation", v));
             let findings = findings.chain(check.in_flight.iter().map(|f| ("in flight", f)));
             for (kind, finding) in findings.chain(check.exempt.iter().map(|e| ("exempt", e))) {
                 out.push_str(&format!("     {kind}: {finding}\n"));
             }
-            if check.unlisted > 0 {
-                out.push_str(&format!("     and {} more\n", check.unlisted));
+            if check.unlisted() > 0 {
+                out.push_str(&format!("     and {} more\n", check.unlisted()));
             }
         }
         out

@@ -41,6 +41,16 @@ async fn a_wrong_property_is_named_by_its_pointer() {
     }
 }
 
+/// serde reads an array into a struct by the order of its fields; our contract knows no such order.
+#[tokio::test]
+async fn a_body_that_is_no_object_is_refused() {
+    let kit = Kit::new();
+    for body in ["[\"tea\",2]", "null", "3", "\"tea\""] {
+        let problem = kit.send(body.to_owned()).await.is_problem(400, "request.invalid");
+        assert_eq!(problem["errors"][0]["detail"], "the body must be a JSON object", "{body}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn ambiguous_and_broken_json_is_refused() {
     let kit = Kit::new();

@@ -77,7 +77,7 @@ impl Rejection {
     const fn message(self) -> &'static str {
         match self {
             Self::PaymentUnknown => "There is no such payment.",
-            Self::PaymentClosed => "The payment is closed; nothing can be paid any more.",
+            Self::PaymentClosed => "The payment is closed or being closed; no new way to pay it is begun.",
             Self::AlreadyCaptured => "The payment is already paid.",
             Self::DeadlinePassed => "The time to pay is over.",
             Self::AmountNotPayable => "The amount must be from 0.01 to 100000000.00 CNY.",
