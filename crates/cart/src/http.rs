@@ -145,14 +145,14 @@ async fn get_cart(
     Ok(Json(view(&state, cart, lines).await?))
 }
 
-async fn view(state: &State, cart: CartId, lines: Vec<(Sku, Quantity)>) -> Result<CartView> {
+async fn view(state: &State, cart: CartId, lines: Vec<store::CartLine>) -> Result<CartView> {
     if lines.is_empty() {
         return Ok(CartView { id: cart, lines: Vec::new(), subtotal: None });
     }
-    let asked = lines.iter().map(|(sku, quantity)| SkuQuantity::new(sku, *quantity)).collect();
+    let asked = lines.iter().map(|line| SkuQuantity::new(&line.sku, line.quantity)).collect();
     let mut catalogue = state.catalogue.clone();
     let mut inventory = state.inventory.clone();
-    let skus = lines.iter().map(|(sku, _)| sku.to_string()).collect();
+    let skus = lines.iter().map(|line| line.sku.to_string()).collect();
     let (quote, stock) = tokio::join!(
         catalogue.quote(QuoteRequest { lines: asked }),
         inventory.availability(AvailabilityRequest { skus })
@@ -166,9 +166,9 @@ async fn view(state: &State, cart: CartId, lines: Vec<(Sku, Quantity)>) -> Resul
     let lines = lines
         .into_iter()
         .zip(quoted)
-        .map(|((sku, quantity), quoted)| {
-            let available = stock.get(sku.as_str()).copied().unwrap_or(0);
-            line_view(sku, quantity, quoted, available)
+        .map(|(line, quoted)| {
+            let available = stock.get(line.sku.as_str()).copied().unwrap_or(0);
+            line_view(line.sku, line.quantity, quoted, available)
         })
         .collect::<Result<Vec<_>>>()?;
     let buyable: Vec<Money> = lines.iter().filter(|l| l.orderable).filter_map(|l| l.line_total).collect();

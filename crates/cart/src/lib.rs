@@ -13,7 +13,7 @@ use merx_contracts::{
     events::ordering::OrderAwaitingPayment, inventory::v1::inventory_client::InventoryClient,
 };
 use merx_http::ContextModule;
-use merx_kernel::{Clock, Result};
+use merx_kernel::{Clock, IdGen, Result};
 use merx_platform::{Deps, Module, Store, Subscription, rpc::Peer};
 use merx_sql::{Db, Migration};
 use tonic::service::Routes;
@@ -25,6 +25,7 @@ pub use http::{CartLineView, CartView, SetLine, TitleView};
 pub struct State {
     pub(crate) db: Db,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) ids: IdGen,
     pub(crate) catalogue: CatalogueClient<Peer>,
     pub(crate) inventory: InventoryClient<Peer>,
 }
@@ -38,6 +39,7 @@ impl State {
         Ok(Self {
             db: deps.db.clone(),
             clock: deps.clock.clone(),
+            ids: deps.ids.clone(),
             catalogue: CatalogueClient::new(deps.peer("catalogue")?.called_by("cart")),
             inventory: InventoryClient::new(deps.peer("inventory")?.called_by("cart")),
         })

@@ -29,5 +29,8 @@ async fn contents(db: &Db, request: ContentsRequest) -> Result<ContentsReply> {
         return Err(Error::not_found("cart.not_found", "There is no such cart."));
     }
     let lines = db.read("cart.contents", move |q| store::lines(q, cart)).await?;
-    Ok(ContentsReply { lines: lines.iter().map(|(s, n)| SkuQuantity::new(s, *n)).collect() })
+    Ok(ContentsReply {
+        lines: lines.iter().map(|line| SkuQuantity::new(&line.sku, line.quantity)).collect(),
+        filling: lines.iter().map(|line| line.filling.bare()).collect(),
+    })
 }

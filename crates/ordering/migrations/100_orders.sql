@@ -42,4 +42,10 @@ CREATE TABLE ordering_lines (
     quantity BIGINT NOT NULL,
     amount_minor BIGINT NOT NULL,
     PRIMARY KEY (order_id, line_number)
+);
+CREATE TABLE ordering_accepted_quotes (
+    cart_id BINARY(16) NOT NULL,
+    quote_id VARCHAR(64) NOT NULL,
+    order_id BINARY(16) NOT NULL,
+    PRIMARY KEY (cart_id, quote_id)
 )

@@ -2,7 +2,7 @@
 
 use merx_contracts::{
     Envelope, Fact,
-    ids::{AccountId, MessageId, OrderId},
+    ids::{AccountId, CartId, MessageId, OrderId},
 };
 use merx_kernel::{Error, Id, Money, Quantity, Result, Timestamp};
 use merx_platform::{
@@ -33,6 +33,10 @@ const COLUMNS: &str = "order_id, version, account_id, cart_id, address_id, shipp
      after_sale_axis, payment_id, payment_deadline, shipment_id, carrier, tracking_number, cancel_reason, \
      cancel_requested_at, cancelled_at, rejection_code, rejection_message, created_at, updated_at";
 
+const ACCEPT_QUOTE: &str =
+    "INSERT INTO ordering_accepted_quotes (cart_id, quote_id, order_id) VALUES (?, ?, ?)";
+const FREE_QUOTE: &str =
+    "DELETE FROM ordering_accepted_quotes WHERE cart_id = ? AND quote_id = ? AND order_id = ?";
 const INSERT_ORDER: &str = "INSERT INTO ordering_orders (order_id, version, account_id, cart_id, address_id, \
      shipping_method, quote_id, currency, subtotal_minor, freight_minor, total_minor, paid_minor, order_axis, \
      payment_axis, fulfilment_axis, after_sale_axis, payment_deadline, created_at, updated_at) \
@@ -188,6 +192,29 @@ pub fn change(
         orders::write(tx, &orders::At { order_id, version, now, axes }, event)?;
     }
     Ok(Changed { order, events })
+}
+
+/// Takes a quote for an order, once: what a cart held is not ordered twice, under whatever key. One statement.
+///
+/// # Errors
+/// `ordering.quote_accepted` when an order has it.
+pub(crate) fn accept_quote(
+    tx: &mut Tx<'_>,
+    cart_id: CartId,
+    quote_id: &str,
+    order_id: OrderId,
+) -> Result<()> {
+    if tx.insert_new(ACCEPT_QUOTE, params![cart_id, quote_id, order_id])?.is_new() {
+        return Ok(());
+    }
+    let text = "This quote has been ordered already; see GET /v1/orders. To order the same again, fill the cart again.";
+    Err(Error::conflict("ordering.quote_accepted", text))
+}
+
+/// Gives a quote free again: its order came to nothing.
+pub(crate) fn free_quote(tx: &mut Tx<'_>, order_id: OrderId, terms: &OrderPlaced) -> Result<()> {
+    let (cart_id, quote_id) = (terms.cart_id, terms.quote_id.as_str());
+    tx.execute(FREE_QUOTE, params![cart_id, quote_id, order_id]).map(drop)
 }
 
 /// Writes the row of a new order and its lines: two statements.

@@ -29,8 +29,9 @@ pub async fn set_line(state: &State, cart: CartId, sku: Sku, quantity: Quantity)
             format!("The shop does not sell `{sku}` (any more)."),
         ));
     }
-    let at = state.clock.now();
-    let write = move |tx: &mut merx_sql::Tx<'_>| match store::set(tx, cart, &sku, quantity, LINES_MAX, at)? {
+    let fresh = (state.ids.next(), state.clock.now());
+    let write = move |tx: &mut merx_sql::Tx<'_>| match store::set(tx, cart, &sku, quantity, fresh, LINES_MAX)?
+    {
         LineSet::Done => Ok(()),
         LineSet::Full => {
             Err(Error::rejected("cart.line_limit", format!("A cart has at most {LINES_MAX} lines.")))

@@ -20,7 +20,8 @@ impl Handler for TakeOrderedLines {
                     return Ok(());
                 }
                 for line in &fact.lines {
-                    store::take(tx, fact.cart_id, &line.sku, line.quantity)?;
+                    let filling = delivery.envelope().id.cast();
+                    store::take(tx, fact.cart_id, &line.sku, line.quantity, filling)?;
                 }
                 Ok(())
             })

@@ -44,11 +44,11 @@ pub enum Placed {
     Repeated(Earlier),
 }
 
-/// Quotes anew and, if the buyer's quote still holds, places the order: one transaction of five statements, a new
+/// Quotes anew and, if the buyer's quote still holds, places the order: one transaction of six statements, a new
 /// order needing no load.
 ///
 /// # Errors
-/// What [`checkout_quote`] refuses, `ordering.quote_changed`, `request.idempotency_key_reused`.
+/// What [`checkout_quote`] refuses, `ordering.quote_changed`, `ordering.quote_accepted`, `request.idempotency_key_reused`.
 pub async fn place_order(
     ordering: &Ordering,
     key: IdempotencyKey,
@@ -71,6 +71,7 @@ pub async fn place_order(
             if let Begun::Repeated { effect: order_id, saved } = begun {
                 return Ok(Placed::Repeated(Earlier { order_id, saved }));
             }
+            store::accept_quote(tx, terms.cart_id, &terms.quote_id, order_id)?;
             let nothing = Loaded { state: Order::default(), version: 0 };
             store::change(&store, tx, nothing, &Command::Place(Box::new(terms.clone())), &cause)?;
             store.sagas.start(tx, &saga)?;

@@ -113,6 +113,8 @@ pub struct Quote {
 pub struct Basket {
     /// Where they lie.
     pub cart_id: CartId,
+    /// Since which putting-in: another one when they were ordered and put in again.
+    pub filling: String,
     /// What, with prices.
     pub lines: Vec<OrderLine>,
     /// The sum of the lines.
@@ -157,7 +159,7 @@ pub fn basket(cart_id: CartId, priced: Vec<PricedLine>) -> Result<Basket> {
     if subtotal.minor > TOTAL_MINOR_MAX {
         return Err(over_limit(currency));
     }
-    Ok(Basket { cart_id, lines, subtotal, weight_grams })
+    Ok(Basket { cart_id, filling: String::new(), lines, subtotal, weight_grams })
 }
 
 fn over_limit(currency: Currency) -> Error {
@@ -216,7 +218,8 @@ pub fn quote(
 /// the order is placed, so one quote serves whichever option the buyer takes.
 fn quote_id(basket: &Basket, address_id: AddressId, options: &[FreightOption]) -> String {
     let money = |money: Money| format!("{} {}", money.minor, money.currency.code());
-    let mut parts: Vec<String> = vec!["merx quote 1".to_owned(), address_id.to_string()];
+    let mut parts: Vec<String> =
+        vec!["merx quote 2".to_owned(), basket.filling.clone(), address_id.to_string()];
     for line in &basket.lines {
         parts.push(format!("{} {} {}", line.sku, line.quantity.get(), money(line.unit_price)));
     }

@@ -75,7 +75,7 @@ fn checkout(api: &Api) -> Vec<Route> {
             .response::<OrderView>(201)
             .response::<OrderView>(202)
             .errors(QUOTE_ERRORS)
-            .errors(&["ordering.quote_changed", "inventory.sold_out", "payment.closed"])
+            .errors(&["ordering.quote_changed", "ordering.quote_accepted", "inventory.sold_out", "payment.closed"])
             .idempotency(Idempotency::Required),
     ]
 }

@@ -40,10 +40,11 @@ pub struct QuoteWanted {
 pub async fn checkout_quote(asks: &Asks, wanted: &QuoteWanted) -> Result<Quote> {
     let (address, contents) =
         futures_util::future::try_join(address(asks, wanted), contents(asks, wanted)).await?;
-    if contents.is_empty() {
+    if contents.lines.is_empty() {
         return Err(Error::rejected("ordering.cart_empty", "The cart is empty."));
     }
-    let basket = quote::basket(wanted.cart_id, price(asks, contents).await?)?;
+    let lines = price(asks, contents.lines).await?;
+    let basket = quote::Basket { filling: contents.filling, ..quote::basket(wanted.cart_id, lines)? };
     let rules = freight(asks, &address, &basket).await?;
     quote::quote(basket, wanted.address_id, rules, wanted.shipping_method.as_deref())
 }
@@ -67,12 +68,12 @@ async fn address(asks: &Asks, wanted: &QuoteWanted) -> Result<Destination> {
     Ok(Destination { country: reply.country, region: reply.region })
 }
 
-async fn contents(asks: &Asks, wanted: &QuoteWanted) -> Result<Vec<wire::SkuQuantity>> {
+async fn contents(asks: &Asks, wanted: &QuoteWanted) -> Result<cart::ContentsReply> {
     let request = cart::ContentsRequest {
         cart_id: wanted.cart_id.to_string(),
         account_id: wanted.account_id.to_string(),
     };
-    Ok(ask(asks.carts().contents(request).await)?.lines)
+    ask(asks.carts().contents(request).await)
 }
 
 async fn price(asks: &Asks, lines: Vec<wire::SkuQuantity>) -> Result<Vec<PricedLine>> {

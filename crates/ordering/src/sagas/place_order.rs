@@ -154,7 +154,8 @@ impl PlaceOrder {
                     return Ok(());
                 }
                 let loaded = store::load(&store, tx, data.order_id)?;
-                store::change(&store, tx, loaded, &command, &cause)?;
+                let changed = store::change(&store, tx, loaded, &command, &cause)?;
+                store::free_quote(tx, data.order_id, changed.terms()?)?;
                 let effect = data.order_id.to_bytes();
                 store.idempotency.complete(tx, data.scope, effect, answer.status, &answer.body)
             })

@@ -37,7 +37,7 @@ async fn placing_costs_two_transactions_within_the_budget() {
     let shop = Shop::new().await;
     let commits = shop.deps.db.stats().commits;
     shop.place("k").await;
-    assert_eq!(shop.cost("ordering.place"), (1, 5));
+    assert_eq!(shop.cost("ordering.place"), (1, 6));
     assert_eq!(shop.cost("ordering.await_payment"), (1, 7));
     assert_eq!(shop.deps.db.stats().commits - commits, 2);
     shop.finish().await;

@@ -14,7 +14,7 @@ use crate::{
 
 pub fn trials() -> Vec<Trial> {
     let mut trials = everywhere!["asks":
-        opening_is_three_statements_and_may_be_asked_again,
+        opening_is_two_statements_and_may_be_asked_again,
         an_open_that_does_not_fit_is_refused,
         a_close_before_the_open_refuses_the_open,
         without_an_attempt_a_close_is_one_transaction_and_asks_nobody,
@@ -29,12 +29,12 @@ pub fn trials() -> Vec<Trial> {
     trials
 }
 
-async fn opening_is_three_statements_and_may_be_asked_again(mode: Mode) {
+async fn opening_is_two_statements_and_may_be_asked_again(mode: Mode) {
     let world = World::new(mode).await;
     let before = world.stats();
     world.open(order(1)).await;
     let cost = world.stats().since(&before).total();
-    assert_eq!((cost.write_txs, cost.statements()), (1, 3));
+    assert_eq!((cost.write_txs, cost.statements()), (1, 2));
     world.open(order(1)).await;
     let view = world.view(order(1)).await;
     assert_eq!(

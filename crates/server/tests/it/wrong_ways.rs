@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use merx_alipay_sandbox::{EntryKind, Fault, Spoiled};
+use merx_kernel::Role;
 use serde_json::{Value, json};
 
 use crate::world::{Buyer, CUP, Order, TEA, World};
@@ -337,5 +338,46 @@ async fn a_quote_that_no_longer_holds_is_refused() {
     assert_eq!(world.stock(TEA).await, [10, 0, 0]);
     buyer.place(&buyer.quote().await).await.expect(201);
     world.pass(minutes(31)).await;
+    world.finish().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_filling_of_a_cart_makes_one_order() {
+    let world = World::new().await;
+    let buyer = world.buyer().await;
+    buyer.fill(TEA, 1).await;
+    let quote = buyer.quote().await;
+    // A double click of a client that makes a new key each time, before the cart is emptied.
+    let answers = futures_util::future::join_all((0..5).map(|_| buyer.place(&quote))).await;
+    let placed = answers.iter().filter(|a| a.status == 201).count();
+    assert_eq!(placed, 1, "{answers:?}");
+    for refused in answers.iter().filter(|a| a.status != 201) {
+        assert!(
+            ["ordering.quote_accepted", "ordering.cart_empty"].contains(&refused.code()),
+            "{}",
+            refused.text
+        );
+    }
+    assert!(answers.iter().any(|a| a.code() == "ordering.quote_accepted"));
+    world.settle().await;
+    assert_eq!(buyer.listed().await.len(), 1);
+    buyer.fill(TEA, 1).await;
+    buyer.place(&buyer.quote().await).await.expect(201);
+    world.finish().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_quote_whose_order_came_to_nothing_can_be_ordered_later() {
+    let world = World::new().await;
+    let buyer = world.buyer().await;
+    world.sell("RARE", 5_000, 100, 1).await;
+    buyer.fill("RARE", 2).await;
+    let quote = buyer.quote().await;
+    buyer.place(&quote).await.expect_problem(409, "inventory.sold_out");
+    let staff = world.staff(Role::Warehouse).await;
+    let receipt = serde_json::json!({"quantity": 1, "reason": "found one more"});
+    let received = staff.post("/v1/inventory/RARE/receipts", receipt).await;
+    assert!(received.status.is_success(), "{}", received.text);
+    buyer.place(&quote).await.expect(201);
     world.finish().await;
 }
