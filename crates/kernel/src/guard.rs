@@ -1,4 +1,4 @@
-//! Switches that take one guard away, so that a fault test can be seen to fail without it (design §7).
+//! Switches that take one guard away, so that a fault test can be seen to fail without it.
 //!
 //! In an ordinary build every guard is a constant `true`. Built with `--cfg merx_mutants`, the environment
 //! variable `MERX_GUARDS_OFF` (names separated by commas) takes guards away at run time.

@@ -21,7 +21,7 @@ impl IdKind for SessionKind {
 /// A log-in.
 pub type SessionId = Id<SessionKind>;
 
-/// A role of an account (design §5).
+/// A role of an account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {

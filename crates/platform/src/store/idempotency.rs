@@ -1,4 +1,4 @@
-//! Idempotency keys of HTTP requests: one effect for a key, and the same answer to every repetition (design §5).
+//! Idempotency keys of HTTP requests: one effect for a key, and the same answer to every repetition.
 
 use std::time::Duration;
 
