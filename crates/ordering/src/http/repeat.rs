@@ -16,8 +16,8 @@ use crate::{
 };
 
 impl Api {
-    /// The answer to a request whose key is known already; `None` for a new one. Asked before anything is quoted:
-    /// the first request may have emptied the cart since.
+    /// The answer to a request whose key is known already; `None` for a new one. Asked when a quote fails: the
+    /// first request may have emptied the cart since.
     pub(super) async fn earlier(&self, key: &IdempotencyKey) -> Answer<Option<Response>> {
         let tools = &self.ordering.tools;
         if !Guard::IdempotencyKey.on() {

@@ -65,7 +65,7 @@ where
 /// One reaction of a context to facts of others.
 #[derive(Clone)]
 pub struct Subscription {
-    /// Unique and never changed, `ordering.payment_captured`: the cursor and the inbox go by it.
+    /// Unique and never changed, `ordering.payment`: the cursor and the inbox go by it.
     pub name: &'static str,
     /// The subscriber's store.
     pub store: Store,
