@@ -44,6 +44,8 @@ pub struct Known {
     pub id: OrderId,
     /// What the shop said.
     pub said: Said,
+    /// What its buyer accepted.
+    quote_id: String,
     /// The cashier took the money.
     pub money_given: bool,
 }
@@ -143,14 +145,21 @@ impl Buyer {
 
     async fn place(&mut self) {
         let Some((path, body)) = self.checkout().await else { return };
+        let quote_id = text(&body, "/quote_id");
         let reply = self.answered(Method::POST, &path, Some(body)).await;
         let said = match (reply.status.as_u16(), reply.text("/code").as_str()) {
             (201, _) => Said::Awaiting,
             (202, _) => Said::Placing,
             (409, "ordering.cart_empty" | "ordering.quote_changed") => return,
+            // The fact of an earlier order has not yet taken the line out: of an order this buyer was told of.
+            (409, "ordering.quote_accepted") => {
+                assert!(self.orders.iter().any(|order| order.quote_id == quote_id), "{reply:?}");
+                return;
+            }
             _ => panic!("{reply:?}"),
         };
-        self.orders.push(Known { id: reply.text("/id").parse().expect("an id"), said, money_given: false });
+        let id = reply.text("/id").parse().expect("an id");
+        self.orders.push(Known { id, said, quote_id, money_given: false });
     }
 
     /// One of the orders that may be paid or cancelled: of the last few, for older ones run out of time.
