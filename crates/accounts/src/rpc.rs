@@ -15,6 +15,18 @@ pub struct AccountsRpc(pub State);
 
 #[tonic::async_trait]
 impl accounts_server::Accounts for AccountsRpc {
+    async fn contact(
+        &self,
+        _: Request<merx_contracts::accounts::v1::ContactRequest>,
+    ) -> Result<Response<merx_contracts::accounts::v1::ContactReply>, Status> {
+        Err(Status::unimplemented("not yet"))
+    }
+    async fn code(
+        &self,
+        _: Request<merx_contracts::accounts::v1::CodeRequest>,
+    ) -> Result<Response<merx_contracts::accounts::v1::CodeReply>, Status> {
+        Err(Status::unimplemented("not yet"))
+    }
     async fn address(&self, request: Request<AddressRequest>) -> Result<Response<AddressReply>, Status> {
         rpc::answer(address(&self.0, request.into_inner()).await)
     }

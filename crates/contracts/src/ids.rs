@@ -104,6 +104,102 @@ impl IdKind for SagaKind {
 /// A saga.
 pub type SagaId = Id<SagaKind>;
 
+/// Marks hold ids.
+pub enum HoldKind {}
+impl IdKind for HoldKind {
+    const PREFIX: &'static str = "hld";
+}
+/// A stop on the dispatch of an order.
+pub type HoldId = Id<HoldKind>;
+
+/// Marks return ids.
+pub enum ReturnKind {}
+impl IdKind for ReturnKind {
+    const PREFIX: &'static str = "rtn";
+}
+/// Goods of a sale taken back.
+pub type ReturnId = Id<ReturnKind>;
+
+/// Marks category ids.
+pub enum CategoryKind {}
+impl IdKind for CategoryKind {
+    const PREFIX: &'static str = "cat";
+}
+/// A category of the catalogue.
+pub type CategoryId = Id<CategoryKind>;
+
+/// Marks brand ids.
+pub enum BrandKind {}
+impl IdKind for BrandKind {
+    const PREFIX: &'static str = "brd";
+}
+/// A brand.
+pub type BrandId = Id<BrandKind>;
+
+/// Marks picture ids.
+pub enum PictureKind {}
+impl IdKind for PictureKind {
+    const PREFIX: &'static str = "pic";
+}
+/// A picture of the catalogue.
+pub type PictureId = Id<PictureKind>;
+
+/// Marks mail ids.
+pub enum MailKind {}
+impl IdKind for MailKind {
+    const PREFIX: &'static str = "mal";
+}
+/// A mail; the same cause makes the same mail.
+pub type MailId = Id<MailKind>;
+
+/// Marks webhook ids.
+pub enum WebhookKind {}
+impl IdKind for WebhookKind {
+    const PREFIX: &'static str = "whk";
+}
+/// An endpoint that is told of facts.
+pub type WebhookId = Id<WebhookKind>;
+
+/// Marks API key ids.
+pub enum ApiKeyKind {}
+impl IdKind for ApiKeyKind {
+    const PREFIX: &'static str = "key";
+}
+/// A key of a program.
+pub type ApiKeyId = Id<ApiKeyKind>;
+
+/// Marks code ids.
+pub enum CodeKind {}
+impl IdKind for CodeKind {
+    const PREFIX: &'static str = "cod";
+}
+/// A code that is mailed.
+pub type CodeId = Id<CodeKind>;
+
+/// Marks note ids.
+pub enum NoteKind {}
+impl IdKind for NoteKind {
+    const PREFIX: &'static str = "nte";
+}
+/// A note on an order.
+pub type NoteId = Id<NoteKind>;
+
+/// Marks transfer ids.
+pub enum TransferKind {}
+impl IdKind for TransferKind {
+    const PREFIX: &'static str = "trf";
+}
+/// Stock moved between warehouses.
+pub type TransferId = Id<TransferKind>;
+
+/// Marks stock count ids.
+pub enum StockCountKind {}
+impl IdKind for StockCountKind {
+    const PREFIX: &'static str = "cnt";
+}
+/// A count of what lies in a warehouse.
+pub type StockCountId = Id<StockCountKind>;
+
 /// The merchant's code of a sellable unit: 1 to 64 letters, digits, `-`, `_`, `.`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct Sku(String);

@@ -49,6 +49,14 @@ pub mod inventory {
     }
 }
 
+/// Asks to notification.
+#[allow(missing_docs, clippy::all, clippy::pedantic, reason = "generated; documented in the .proto files")]
+pub mod notification {
+    pub mod v1 {
+        tonic::include_proto!("merx.notification.v1");
+    }
+}
+
 /// Asks to payment.
 #[allow(missing_docs, clippy::all, clippy::pedantic, reason = "generated; documented in the .proto files")]
 pub mod payment {

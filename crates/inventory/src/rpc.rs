@@ -19,6 +19,18 @@ pub struct InventoryRpc(pub State);
 
 #[tonic::async_trait]
 impl inventory_server::Inventory for InventoryRpc {
+    async fn timeline(
+        &self,
+        _: Request<merx_contracts::common::v1::TimelineRequest>,
+    ) -> Result<Response<merx_contracts::common::v1::TimelineReply>, Status> {
+        Err(Status::unimplemented("not yet"))
+    }
+    async fn take_back(
+        &self,
+        _: Request<merx_contracts::inventory::v1::TakeBackRequest>,
+    ) -> Result<Response<merx_contracts::inventory::v1::TakeBackReply>, Status> {
+        Err(Status::unimplemented("not yet"))
+    }
     async fn reserve(&self, request: Request<ReserveRequest>) -> Result<Response<ReserveReply>, Status> {
         rpc::answer(reserve(&self.0, request.into_inner()).await)
     }
@@ -57,7 +69,7 @@ async fn release(state: &State, request: ReleaseRequest) -> Result<ReleaseReply>
 
 async fn sell(state: &State, request: SellRequest) -> Result<SellReply> {
     commands::sell(state, id_of(&request.reservation_id)?).await?;
-    Ok(SellReply {})
+    Ok(SellReply { allocations: Vec::new() })
 }
 
 async fn availability(state: &State, request: AvailabilityRequest) -> Result<AvailabilityReply> {

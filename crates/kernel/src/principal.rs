@@ -47,18 +47,62 @@ pub enum Permission {
     Shop,
     /// See any order.
     OrdersRead,
+    /// Write notes on orders, and cancel them for their buyers.
+    OrdersWrite,
+    /// See drafts and the history of the catalogue.
+    CatalogueRead,
+    /// Change products, prices, categories, brands and pictures.
+    CatalogueWrite,
     /// See stock and movements.
     InventoryRead,
-    /// Receive and adjust stock.
+    /// Receive, adjust, transfer and count stock.
     InventoryWrite,
     /// See shipments.
     ShipmentsRead,
-    /// Dispatch shipments.
+    /// Split, dispatch and track shipments.
     ShipmentsWrite,
     /// See payments, alerts and quarantined notifications.
     PaymentsRead,
+    /// Settle what waits for a person: alerts, quarantined money, refunds that failed.
+    PaymentsWrite,
+    /// See the accounts of customers.
+    AccountsRead,
+    /// End the sessions of customers, export and erase their data when they ask for it.
+    AccountsWrite,
+    /// Keep staff accounts, roles and the permission matrix.
+    StaffWrite,
+    /// Read the record of what staff did.
+    AuditRead,
+    /// See mails and webhooks.
+    NotificationsRead,
+    /// Keep webhooks, send mails again.
+    NotificationsWrite,
     /// See and mend sagas, dead letters and the outbox.
     Operate,
+}
+
+impl Permission {
+    /// Every permission.
+    pub const ALL: &'static [Self] = &[
+        Self::Shop,
+        Self::OrdersRead,
+        Self::OrdersWrite,
+        Self::CatalogueRead,
+        Self::CatalogueWrite,
+        Self::InventoryRead,
+        Self::InventoryWrite,
+        Self::ShipmentsRead,
+        Self::ShipmentsWrite,
+        Self::PaymentsRead,
+        Self::PaymentsWrite,
+        Self::AccountsRead,
+        Self::AccountsWrite,
+        Self::StaffWrite,
+        Self::AuditRead,
+        Self::NotificationsRead,
+        Self::NotificationsWrite,
+        Self::Operate,
+    ];
 }
 
 impl Role {
@@ -77,9 +121,20 @@ impl Role {
         use Permission as P;
         match self {
             Self::Customer => matches!(permission, P::Shop),
-            Self::Support => matches!(permission, P::OrdersRead | P::ShipmentsRead | P::PaymentsRead),
-            Self::ProductManager => matches!(permission, P::InventoryRead),
-            Self::Operator => !matches!(permission, P::Shop | P::Operate),
+            Self::Support => matches!(
+                permission,
+                P::OrdersRead
+                    | P::OrdersWrite
+                    | P::ShipmentsRead
+                    | P::PaymentsRead
+                    | P::AccountsRead
+                    | P::AccountsWrite
+                    | P::NotificationsRead
+            ),
+            Self::ProductManager => {
+                matches!(permission, P::CatalogueRead | P::CatalogueWrite | P::InventoryRead)
+            }
+            Self::Operator => !matches!(permission, P::Shop | P::Operate | P::StaffWrite),
             Self::Warehouse => matches!(
                 permission,
                 P::InventoryRead | P::InventoryWrite | P::ShipmentsRead | P::ShipmentsWrite

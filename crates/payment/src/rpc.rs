@@ -36,6 +36,12 @@ fn text(pointer: &str, text: String) -> Result<String> {
 
 #[tonic::async_trait]
 impl wire::payments_server::Payments for Payments {
+    async fn timeline(
+        &self,
+        _: Request<merx_contracts::common::v1::TimelineRequest>,
+    ) -> Result<Response<merx_contracts::common::v1::TimelineReply>, Status> {
+        Err(Status::unimplemented("not yet"))
+    }
     async fn open(&self, request: Request<wire::OpenRequest>) -> Result<Response<wire::OpenReply>, Status> {
         let ask = request.into_inner();
         let opened = async {

@@ -26,6 +26,30 @@ pub struct ShippingRpc(pub State);
 
 #[tonic::async_trait]
 impl shipping_server::Shipping for ShippingRpc {
+    async fn timeline(
+        &self,
+        _: Request<merx_contracts::common::v1::TimelineRequest>,
+    ) -> Result<Response<merx_contracts::common::v1::TimelineReply>, Status> {
+        Err(Status::unimplemented("not yet"))
+    }
+    async fn hold(
+        &self,
+        _: Request<merx_contracts::shipping::v1::HoldRequest>,
+    ) -> Result<Response<merx_contracts::shipping::v1::HoldReply>, Status> {
+        Err(Status::unimplemented("not yet"))
+    }
+    async fn lift_hold(
+        &self,
+        _: Request<merx_contracts::shipping::v1::LiftHoldRequest>,
+    ) -> Result<Response<merx_contracts::shipping::v1::LiftHoldReply>, Status> {
+        Err(Status::unimplemented("not yet"))
+    }
+    async fn cancel(
+        &self,
+        _: Request<merx_contracts::shipping::v1::CancelRequest>,
+    ) -> Result<Response<merx_contracts::shipping::v1::CancelReply>, Status> {
+        Err(Status::unimplemented("not yet"))
+    }
     async fn quote(&self, request: Request<QuoteRequest>) -> Result<Response<QuoteReply>, Status> {
         rpc::answer(quote(&self.0, request.into_inner()))
     }

@@ -1,11 +1,12 @@
 //! Facts of ordering.
 
-use merx_kernel::{Money, Quantity};
+use merx_kernel::{Money, Quantity, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     envelope::Fact,
-    ids::{AccountId, CartId, OrderId, Sku},
+    events::LocalText,
+    ids::{AccountId, CartId, OrderId, ProductId, RefundId, ShipmentId, Sku},
 };
 
 /// One line of an order.
@@ -61,6 +62,119 @@ pub struct OrderCompleted {
     pub account_id: AccountId,
 }
 
+/// One line of an order with what was agreed, so that a mail or a partner can show it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AgreedLine {
+    /// What.
+    pub sku: Sku,
+    /// The product it belongs to.
+    pub product_id: ProductId,
+    /// The product's title.
+    pub title: LocalText,
+    /// The chosen options in words.
+    pub options: LocalText,
+    /// How many.
+    pub quantity: Quantity,
+    /// What they cost together.
+    pub amount: Money,
+}
+
+/// Stock is set aside and the payment is open. Follows [`OrderAwaitingPayment`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderAwaitingPaymentV2 {
+    /// The order.
+    pub order_id: OrderId,
+    /// Its readable number.
+    pub number: String,
+    /// Its buyer.
+    pub account_id: AccountId,
+    /// The cart it was placed from.
+    pub cart_id: CartId,
+    /// What was ordered.
+    pub lines: Vec<AgreedLine>,
+    /// What sending costs.
+    pub freight: Money,
+    /// What is to be paid.
+    pub total: Money,
+    /// Until when.
+    pub payment_deadline: Timestamp,
+}
+
+/// The whole amount was captured in time. Follows [`OrderPaid`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderPaidV2 {
+    /// The order.
+    pub order_id: OrderId,
+    /// Its readable number.
+    pub number: String,
+    /// Its buyer.
+    pub account_id: AccountId,
+    /// What was paid.
+    pub amount: Money,
+}
+
+/// Goods of the order left the warehouse.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderShipped {
+    /// The order.
+    pub order_id: OrderId,
+    /// Its readable number.
+    pub number: String,
+    /// Its buyer.
+    pub account_id: AccountId,
+    /// The shipment.
+    pub shipment_id: ShipmentId,
+    /// Who carries it.
+    pub carrier: String,
+    /// The carrier's number.
+    pub tracking_number: String,
+    /// What is in it.
+    pub lines: Vec<Line>,
+    /// Whether everything of the order is on its way now.
+    pub complete: bool,
+}
+
+/// The order ended before it was fulfilled. Follows [`OrderCancelled`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderCancelledV2 {
+    /// The order.
+    pub order_id: OrderId,
+    /// Its readable number.
+    pub number: String,
+    /// Its buyer.
+    pub account_id: AccountId,
+    /// `buyer`, `staff` or `expired`.
+    pub reason: String,
+    /// Whether money was held: it goes back.
+    pub paid: bool,
+}
+
+/// Money of the order went back to the buyer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderRefunded {
+    /// The order.
+    pub order_id: OrderId,
+    /// Its readable number.
+    pub number: String,
+    /// Its buyer.
+    pub account_id: AccountId,
+    /// The refund.
+    pub refund_id: RefundId,
+    /// How much.
+    pub amount: Money,
+}
+
+/// The buyer has the goods. Follows [`OrderCompleted`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderCompletedV2 {
+    /// The order.
+    pub order_id: OrderId,
+    /// Its readable number.
+    pub number: String,
+    /// Its buyer.
+    pub account_id: AccountId,
+}
+
 impl Fact for OrderAwaitingPayment {
     const TYPE: &'static str = "ordering.order_awaiting_payment.v1";
     fn subject(&self) -> String {
@@ -81,6 +195,42 @@ impl Fact for OrderCancelled {
 }
 impl Fact for OrderCompleted {
     const TYPE: &'static str = "ordering.order_completed.v1";
+    fn subject(&self) -> String {
+        self.order_id.to_string()
+    }
+}
+impl Fact for OrderAwaitingPaymentV2 {
+    const TYPE: &'static str = "ordering.order_awaiting_payment.v2";
+    fn subject(&self) -> String {
+        self.order_id.to_string()
+    }
+}
+impl Fact for OrderPaidV2 {
+    const TYPE: &'static str = "ordering.order_paid.v2";
+    fn subject(&self) -> String {
+        self.order_id.to_string()
+    }
+}
+impl Fact for OrderShipped {
+    const TYPE: &'static str = "ordering.order_shipped.v1";
+    fn subject(&self) -> String {
+        self.order_id.to_string()
+    }
+}
+impl Fact for OrderCancelledV2 {
+    const TYPE: &'static str = "ordering.order_cancelled.v2";
+    fn subject(&self) -> String {
+        self.order_id.to_string()
+    }
+}
+impl Fact for OrderRefunded {
+    const TYPE: &'static str = "ordering.order_refunded.v1";
+    fn subject(&self) -> String {
+        self.order_id.to_string()
+    }
+}
+impl Fact for OrderCompletedV2 {
+    const TYPE: &'static str = "ordering.order_completed.v2";
     fn subject(&self) -> String {
         self.order_id.to_string()
     }

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     envelope::Fact,
+    events::ordering::Line,
     ids::{OrderId, ShipmentId},
 };
 
@@ -18,6 +19,21 @@ pub struct ShipmentDispatched {
     pub carrier: String,
     /// The carrier's number.
     pub tracking_number: String,
+}
+
+/// A shipment left the warehouse. Follows [`ShipmentDispatched`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShipmentDispatchedV2 {
+    /// The shipment.
+    pub shipment_id: ShipmentId,
+    /// Its order.
+    pub order_id: OrderId,
+    /// Who carries it.
+    pub carrier: String,
+    /// The carrier's number.
+    pub tracking_number: String,
+    /// What is in it.
+    pub lines: Vec<Line>,
 }
 
 /// The carrier handed it over.
@@ -37,6 +53,12 @@ impl Fact for ShipmentDispatched {
 }
 impl Fact for ShipmentDelivered {
     const TYPE: &'static str = "shipping.delivered.v1";
+    fn subject(&self) -> String {
+        self.shipment_id.to_string()
+    }
+}
+impl Fact for ShipmentDispatchedV2 {
+    const TYPE: &'static str = "shipping.shipped.v2";
     fn subject(&self) -> String {
         self.shipment_id.to_string()
     }

@@ -88,6 +88,7 @@ impl FulfilOrder {
             address_id: terms.address_id.to_string(),
             method: terms.shipping_method.clone(),
             lines: terms.lines.iter().map(|line| SkuQuantity::new(&line.sku, line.quantity)).collect(),
+            warehouse_id: String::new(),
         };
         until_done(ask(self.0.asks.shipping().open(request).await))
     }
