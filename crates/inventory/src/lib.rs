@@ -9,17 +9,22 @@ pub mod queries;
 mod rpc;
 pub mod store;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
 
-use merx_contracts::inventory::v1::inventory_server::{Inventory, InventoryServer};
+use merx_contracts::{
+    ids::WarehouseId,
+    inventory::v1::inventory_server::{Inventory, InventoryServer},
+};
 use merx_http::{ContextModule, Limits};
 use merx_kernel::{Clock, Error, ErrorKind, IdGen, Result};
 use merx_platform::{Deps, Metrics, Module, Store, Tasks};
 use merx_sql::{Db, Migration};
-use tokio::sync::OnceCell;
+use prometheus_client::metrics::gauge::Gauge;
 use tonic::service::Routes;
 
-pub use http::{AdjustStock, MovementView, ReceiveStock, StockEntryView, StockView, WarehouseStockView};
 pub use projection::projection;
 use store::Warehouse;
 
@@ -29,6 +34,10 @@ pub const ORPHAN_AFTER: Duration = Duration::from_secs(2 * 60 * 60);
 /// How often orphans are looked for.
 pub const ORPHANS_EVERY: Duration = Duration::from_secs(5 * 60);
 
+/// How often warehouses are read again: what another process changed is known after this time at the latest. The
+/// rule of allocation reads them fresh; only which warehouse is tried first may lag.
+pub const WAREHOUSES_EVERY: Duration = Duration::from_secs(60);
+
 /// What the code of this context works with.
 #[derive(Clone)]
 pub struct State {
@@ -37,48 +46,67 @@ pub struct State {
     pub(crate) ids: IdGen,
     pub(crate) store: Store,
     pub(crate) metrics: Metrics,
-    warehouses: Arc<OnceCell<Arc<[Warehouse]>>>,
+    pub(crate) orphans_open: Gauge,
+    warehouses: Arc<RwLock<Option<Arc<[Warehouse]>>>>,
 }
 
 impl State {
     /// From what the server gives every context.
     pub fn new(deps: &Deps) -> Self {
+        let help = "Reservations older than their limit, neither sold nor released";
         Self {
             db: deps.db.clone(),
             clock: deps.clock.clone(),
             ids: deps.ids.clone(),
             store: Store::new("inventory"),
             metrics: deps.metrics.clone(),
-            warehouses: Arc::new(OnceCell::new()),
+            orphans_open: deps.metrics.register("inventory_orphans_open", help, Gauge::default()),
+            warehouses: Arc::default(),
         }
     }
 
-    /// The warehouses, the first asked first. Read once: nothing changes them while the shop runs.
+    /// The warehouses, the first serves first; as they were when they were last read.
     ///
     /// # Errors
-    /// What the database answers; `Internal` when there is none.
+    /// What the database answers.
     pub async fn warehouses(&self) -> Result<Arc<[Warehouse]>> {
-        let read = || async {
-            let found = self.db.read("inventory.warehouses", |q| store::warehouses(q)).await?;
-            if found.is_empty() { Err(Error::internal("there is no warehouse")) } else { Ok(found.into()) }
-        };
-        self.warehouses.get_or_try_init(read).await.cloned()
+        let known = self.warehouses.read().unwrap_or_else(PoisonError::into_inner).clone();
+        match known {
+            Some(known) => Ok(known),
+            None => self.read_warehouses().await,
+        }
     }
 
-    /// The warehouse with this code; the first one unless told.
+    /// The warehouses as they are now.
     ///
     /// # Errors
-    /// `inventory.warehouse_unknown`.
-    pub async fn warehouse(&self, code: Option<&str>) -> Result<Warehouse> {
-        let warehouses = self.warehouses().await?;
-        let found = match code {
-            None => warehouses.first(),
-            Some(code) => warehouses.iter().find(|w| w.code == code),
+    /// What the database answers.
+    pub async fn read_warehouses(&self) -> Result<Arc<[Warehouse]>> {
+        let found: Arc<[Warehouse]> =
+            self.db.read("inventory.warehouses", |q| store::warehouses(q)).await?.into();
+        *self.warehouses.write().unwrap_or_else(PoisonError::into_inner) = Some(found.clone());
+        Ok(found)
+    }
+
+    /// The warehouse with this id; the first active one unless told.
+    ///
+    /// # Errors
+    /// `inventory.warehouse_unknown`; `inventory.warehouse_closed` when none is active.
+    pub async fn warehouse(&self, id: Option<WarehouseId>) -> Result<Warehouse> {
+        let of = |all: &[Warehouse]| match id {
+            None => all.iter().find(|w| w.active).cloned(),
+            Some(id) => all.iter().find(|w| w.id == id).cloned(),
         };
-        found.cloned().ok_or_else(|| {
-            let known: Vec<&str> = warehouses.iter().map(|w| w.code.as_str()).collect();
-            Error::new(ErrorKind::Invalid, "inventory.warehouse_unknown", "There is no such warehouse.")
-                .with_field("/warehouse", format!("must be one of {}", known.join(", ")))
+        if let Some(found) = of(&self.warehouses().await?) {
+            return Ok(found);
+        }
+        // Perhaps another process has opened it just now.
+        of(&self.read_warehouses().await?).ok_or_else(|| match id {
+            None => Error::rejected("inventory.warehouse_closed", "No warehouse is active."),
+            Some(_) => {
+                Error::new(ErrorKind::Invalid, "inventory.warehouse_unknown", "There is no such warehouse.")
+                    .with_field("/warehouse_id", "is no warehouse's; GET /v1/warehouses lists them")
+            }
         })
     }
 }
@@ -101,11 +129,16 @@ pub fn module(state: &State, limits: &Limits) -> ContextModule {
     ContextModule { module, routes: http::routes(state, limits) }
 }
 
-/// Starts what runs beside the asks: the watch over orphaned reservations. Ends with [`Tasks::shutdown`].
+/// Starts what runs beside the asks: the watch over orphaned reservations, and over the list of warehouses. Ends with [`Tasks::shutdown`].
 pub fn start(state: &State, tasks: &Tasks) {
     let state = state.clone();
+    let watched = state.clone();
     drop(tasks.spawn_every("inventory.orphans", ORPHANS_EVERY, move || {
-        let state = state.clone();
+        let state = watched.clone();
         async move { commands::watch_orphans(&state, ORPHAN_AFTER).await.map(drop) }
+    }));
+    drop(tasks.spawn_every("inventory.warehouses", WAREHOUSES_EVERY, move || {
+        let state = state.clone();
+        async move { state.read_warehouses().await.map(drop) }
     }));
 }

@@ -1,17 +1,18 @@
-//! Ends a reservation: lets it go, or turns it into a sale.
+//! Ends a reservation: lets it go, or turns it into a sale; and takes goods of the sale back.
 
-use std::collections::BTreeMap;
-
-use merx_contracts::ids::ReservationId;
+use merx_contracts::ids::{ReservationId, ReturnId};
 use merx_kernel::{Error, Result, Timestamp};
-use merx_platform::{Store, aggregate};
+use merx_platform::{Store, aggregate, trace};
 use merx_sql::Tx;
 
 use crate::{
     State,
-    domain::{Movement, Reservation, ReservationCommand, reservation},
-    log::{Reservations, reservation_stream},
-    store,
+    domain::{
+        Lines, Movement, PlacedLine, Placement, Reservation, ReservationCommand, ReservationEvent,
+        reservation,
+    },
+    log::{Reservations, Traced, reservation_stream},
+    store::{self, Effect, Pass},
 };
 
 /// Lets a reservation go. Before its reserve it leaves a tombstone; again, nothing more happens.
@@ -19,53 +20,101 @@ use crate::{
 /// # Errors
 /// `inventory.reservation_sold`.
 pub async fn release(state: &State, reservation: ReservationId) -> Result<()> {
-    let (store, at) = (state.store.clone(), state.clock.now());
-    let settle = move |tx: &mut Tx<'_>| run(tx, &store, reservation, &ReservationCommand::Release, at);
-    state.db.write("inventory.release", settle).await
+    let settle = Settle::new(state, reservation, ReservationCommand::Release);
+    state.db.write("inventory.release", move |tx| settle.run(tx).map(drop)).await
 }
 
-/// Turns a reservation into a sale; again, nothing more happens.
+/// Turns a reservation into a sale, and answers where its goods lie; again, nothing more happens.
 ///
 /// # Errors
 /// `inventory.reservation_released`, `inventory.reservation_unknown`.
-pub async fn sell(state: &State, reservation: ReservationId) -> Result<()> {
-    let (store, at) = (state.store.clone(), state.clock.now());
-    let settle = move |tx: &mut Tx<'_>| run(tx, &store, reservation, &ReservationCommand::Sell, at);
-    state.db.write("inventory.sell", settle).await
+pub async fn sell(state: &State, reservation: ReservationId) -> Result<Vec<PlacedLine>> {
+    let settle = Settle::new(state, reservation, ReservationCommand::Sell);
+    let sold = state.db.write("inventory.sell", move |tx| settle.run(tx)).await?;
+    match sold {
+        Reservation::Sold { lines, .. } => Ok(lines),
+        other => Err(Error::internal(format!("{reservation} was sold and is {}", other.name()))),
+    }
 }
 
-fn run(
-    tx: &mut Tx<'_>,
-    store: &Store,
-    id: ReservationId,
-    command: &ReservationCommand,
-    at: Timestamp,
+/// Takes goods of a sale back into the warehouses they came from: `lines`, or everything that has not come back.
+/// Everything of what is not sold yet is let go instead, and the late sale refused. Again under the same
+/// `return_id`, nothing more happens.
+///
+/// # Errors
+/// `inventory.returned_too_much`, `inventory.return_differs`.
+pub async fn take_back(
+    state: &State,
+    return_id: ReturnId,
+    reservation: ReservationId,
+    lines: Option<Lines>,
+    reason: String,
 ) -> Result<()> {
-    let stream = reservation_stream(id);
-    let loaded = aggregate::load::<Reservations>(&store.events, tx, stream)?;
-    let Some(event) = reservation::decide(&loaded.state, command, &BTreeMap::new())? else { return Ok(()) };
-    // The reservation's row comes first, as in `reserve`: whoever has it goes on to the stock rows by SKU.
-    let status = reservation::evolve(Reservation::default(), &event);
-    let moved = if loaded.exists() {
-        store::update_reservation(tx, id, loaded.version, status.name(), at)?
-    } else {
-        store::insert_reservation(tx, id, status.name(), at)?.is_new()
-    };
-    if !moved {
-        return Err(merx_sql::contention("the reservation moved on while it was read"));
-    }
-    let movements = Movement::of_reservation(&event);
-    for movement in &movements {
-        if !store::change_stock(tx, movement)? {
-            return Err(Error::internal(format!(
-                "stock of {} does not hold what {id} reserved",
-                movement.sku
-            )));
+    let command = ReservationCommand::TakeBack { return_id, lines, reason };
+    let settle = Settle::new(state, reservation, command);
+    state.db.write("inventory.take_back", move |tx| settle.run(tx).map(drop)).await
+}
+
+struct Settle {
+    store: Store,
+    id: ReservationId,
+    command: ReservationCommand,
+    at: Timestamp,
+    trace_id: Option<String>,
+}
+
+impl Settle {
+    fn new(state: &State, id: ReservationId, command: ReservationCommand) -> Self {
+        Self {
+            store: state.store.clone(),
+            id,
+            command,
+            at: state.clock.now(),
+            trace_id: trace::current().map(|t| t.trace_id()),
         }
     }
-    if !movements.is_empty() {
-        store::insert_movements(tx, id.cast(), &movements, at)?;
+
+    /// Answers the reservation as it is afterwards.
+    fn run(&self, tx: &mut Tx<'_>) -> Result<Reservation> {
+        let (id, at) = (self.id, self.at);
+        let stream = reservation_stream(id);
+        let loaded = aggregate::load::<Reservations>(&self.store.events, tx, stream)?;
+        let decided = reservation::decide(&loaded.state, &self.command, Placement::NotSought)?;
+        let Some(event) = decided else { return Ok(loaded.state) };
+        let (exists, version) = (loaded.exists(), loaded.version);
+        // The reservation's row comes first, as in `reserve`: whoever has it goes on to the stock rows by SKU.
+        let after = reservation::evolve(loaded.state, &event);
+        let moved = if exists {
+            store::update_reservation(tx, id, version, after.name(), at)?
+        } else {
+            store::insert_reservation(tx, id, after.name(), at)?.is_new()
+        };
+        if !moved {
+            return Err(merx_sql::contention("the reservation moved on while it was read"));
+        }
+        let movements = Movement::of_reservation(&event);
+        for movement in &movements {
+            if !store::change_stock(tx, movement, Pass::Any, None)? {
+                return Err(Error::internal(format!(
+                    "stock of {} does not hold what {id} reserved",
+                    movement.sku
+                )));
+            }
+        }
+        if !movements.is_empty() {
+            store::insert_movements(tx, effect_of(&event, id, at), &movements)?;
+        }
+        let event = Traced { event, trace_id: self.trace_id.clone() };
+        aggregate::append::<Reservations>(&self.store.events, tx, stream, version, &[event], at)?;
+        Ok(after)
     }
-    aggregate::append::<Reservations>(&store.events, tx, stream, loaded.version, &[event], at)?;
-    Ok(())
+}
+
+/// A return is an effect of its own, which belongs to its reservation.
+pub fn effect_of(event: &ReservationEvent, id: ReservationId, at: Timestamp) -> Effect {
+    let whole = Effect::of_reservation(id, at);
+    match event {
+        ReservationEvent::StockReturned { return_id, .. } => Effect { reference: return_id.cast(), ..whole },
+        _ => whole,
+    }
 }

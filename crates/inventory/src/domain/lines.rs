@@ -52,9 +52,18 @@ impl Lines {
     pub fn as_slice(&self) -> &[Line] {
         &self.0
     }
+
+    /// Whether these are the lines that were placed, wherever.
+    pub fn are(&self, placed: &[PlacedLine]) -> bool {
+        let mut units: BTreeMap<&Sku, i64> = BTreeMap::new();
+        for line in placed {
+            *units.entry(&line.sku).or_default() += line.quantity;
+        }
+        units.into_iter().eq(self.0.iter().map(|line| (&line.sku, line.quantity)))
+    }
 }
 
-/// A line with the warehouse that serves the whole of it.
+/// A line, or a part of one, with the warehouse that serves it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlacedLine {
     /// The SKU.

@@ -1,12 +1,13 @@
-//! A reservation: stock set aside for one order, then let go or sold. Its identity is the effect identity, so
-//! each command may come twice and in any order.
+//! A reservation: stock set aside for one order, then let go or sold, and what came back of the sale. Its identity is
+//! the effect identity, so each command may come twice and in any order.
 
-use std::collections::BTreeMap;
-
-use merx_contracts::ids::{Sku, WarehouseId};
+use merx_contracts::ids::{ReturnId, Sku};
 use merx_kernel::{Error, Guard};
 
-use super::lines::{Lines, PlacedLine};
+use super::{
+    allocate::Shortage,
+    lines::{Lines, PlacedLine},
+};
 
 /// Where a reservation stands.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -25,6 +26,8 @@ pub enum Reservation {
     Sold {
         /// What, and where.
         lines: Vec<PlacedLine>,
+        /// What came back, and in which warehouse it lies again.
+        returns: Vec<(ReturnId, Vec<PlacedLine>)>,
     },
     /// A release came before the reserve; the late reserve is refused.
     Forestalled,
@@ -39,11 +42,20 @@ pub enum ReservationCommand {
     Release,
     /// Turn it into a sale.
     Sell,
+    /// Take goods of the sale back.
+    TakeBack {
+        /// The effect identity of the return.
+        return_id: ReturnId,
+        /// What comes back; everything that has not come back yet unless told.
+        lines: Option<Lines>,
+        /// The word of the movement ledger.
+        reason: String,
+    },
 }
 
-/// What has happened to it. Release and sale repeat the lines, so that each event alone says which units moved.
+/// What has happened to it. Each event repeats the lines, so that it alone says which units moved.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[allow(missing_docs, reason = "the one field is always the lines")]
+#[allow(missing_docs, reason = "the fields are the lines, and what the command said")]
 pub enum ReservationEvent {
     /// The lines were taken from what is available.
     StockReserved { lines: Vec<PlacedLine> },
@@ -51,34 +63,28 @@ pub enum ReservationEvent {
     StockReleased { lines: Vec<PlacedLine> },
     /// The lines left for good.
     StockSold { lines: Vec<PlacedLine> },
-    /// Released before it was made: the tombstone.
+    /// Goods of the sale are available again, where they came from.
+    StockReturned { return_id: ReturnId, lines: Vec<PlacedLine>, reason: String },
+    /// Let go before it was made: the tombstone.
     ReservationForestalled,
 }
 
-/// What the stock rows answered for one wanted line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Offer {
-    /// This warehouse has taken the whole line out of what is available.
-    From(WarehouseId),
-    /// No warehouse has the whole line; this is the most that one has.
-    Short {
-        /// Units.
-        available: i64,
-    },
+/// What the search for the wanted lines came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Placement {
+    /// Nobody searched: the reservation exists, or is not to be made.
+    NotSought,
+    /// The lines were taken out of what is available here.
+    Found(Vec<PlacedLine>),
+    /// There is too little.
+    Short(Shortage),
 }
 
 /// Why a reservation refuses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Rejection {
     /// Too few units.
-    SoldOut {
-        /// Of which SKU.
-        sku: Sku,
-        /// How many were wanted.
-        wanted: i64,
-        /// How many can be had in one line.
-        available: i64,
-    },
+    SoldOut(Shortage),
     /// It was let go, now or before it was made.
     AlreadyReleased,
     /// It was sold.
@@ -87,25 +93,38 @@ pub enum Rejection {
     NotReserved,
     /// The same reservation was made with other lines.
     Differs,
+    /// More is to come back than was sold and has not come back.
+    ReturnedTooMuch {
+        /// Of which SKU.
+        sku: Sku,
+        /// How many are to come back.
+        wanted: i64,
+        /// How many can.
+        left: i64,
+    },
+    /// The same return was made with other lines.
+    ReturnDiffers,
 }
 
-/// The rule. `offers` tells for an unknown reservation what the stock rows answered for each wanted SKU; a SKU
-/// without an offer has none. It is not read for a reservation that exists.
+/// The rule. `placement` tells for an unknown reservation where the wanted lines were found; it is not read for a
+/// reservation that exists.
 ///
 /// # Errors
 /// The refusal.
 pub fn decide(
     state: &Reservation,
     command: &ReservationCommand,
-    offers: &BTreeMap<Sku, Offer>,
+    placement: Placement,
 ) -> Result<Option<ReservationEvent>, Rejection> {
     use Reservation as S;
     use ReservationCommand as C;
     use ReservationEvent as E;
     match (command, state) {
-        (C::Reserve(lines), S::Unknown) => place(lines, offers).map(|lines| Some(E::StockReserved { lines })),
-        (C::Reserve(wanted), S::Reserved { lines } | S::Sold { lines }) => {
-            if same(wanted, lines) {
+        (C::Reserve(wanted), S::Unknown) => {
+            place(wanted, placement).map(|lines| Some(E::StockReserved { lines }))
+        }
+        (C::Reserve(wanted), S::Reserved { lines } | S::Sold { lines, .. }) => {
+            if wanted.are(lines) {
                 Ok(None)
             } else {
                 Err(Rejection::Differs)
@@ -113,50 +132,112 @@ pub fn decide(
         }
         (C::Reserve(_) | C::Sell, S::Released | S::Forestalled) => Err(Rejection::AlreadyReleased),
         (C::Release, S::Reserved { lines }) => Ok(Some(E::StockReleased { lines: lines.clone() })),
-        (C::Release, S::Unknown) => Ok(Guard::ReservationTombstone.on().then_some(E::ReservationForestalled)),
+        (C::Release, S::Unknown) => Ok(tombstone()),
         (C::Release, S::Released | S::Forestalled) | (C::Sell, S::Sold { .. }) => Ok(None),
         (C::Release, S::Sold { .. }) => Err(Rejection::AlreadySold),
         (C::Sell, S::Reserved { lines }) => Ok(Some(E::StockSold { lines: lines.clone() })),
         (C::Sell, S::Unknown) => Err(Rejection::NotReserved),
+        (C::TakeBack { return_id, lines: wanted, reason }, S::Sold { lines, returns }) => {
+            take_back(*return_id, wanted.as_ref(), reason, lines, returns)
+        }
+        // Everything is to come back before it was sold, or even set aside: it is let go, and the late sale refused.
+        (C::TakeBack { lines: None, .. }, S::Reserved { lines }) => {
+            Ok(Some(E::StockReleased { lines: lines.clone() }))
+        }
+        (C::TakeBack { lines: None, .. }, S::Unknown) => Ok(tombstone()),
+        (C::TakeBack { lines: None, .. }, S::Released | S::Forestalled) => Ok(None),
+        (C::TakeBack { lines: Some(wanted), .. }, _) => match wanted.as_slice().first() {
+            Some(line) => Err(too_much(&line.sku, line.quantity, 0)),
+            None => Ok(None),
+        },
     }
 }
 
-fn place(lines: &Lines, offers: &BTreeMap<Sku, Offer>) -> Result<Vec<PlacedLine>, Rejection> {
-    let place_one = |line: &super::Line| match offers.get(&line.sku) {
-        Some(Offer::From(warehouse)) => {
-            Ok(PlacedLine { sku: line.sku.clone(), warehouse: *warehouse, quantity: line.quantity })
-        }
-        short => Err(Rejection::SoldOut {
-            sku: line.sku.clone(),
-            wanted: line.quantity,
-            available: short.map_or(0, |offer| match offer {
-                Offer::Short { available } => *available,
-                Offer::From(_) => 0,
-            }),
-        }),
-    };
-    lines.as_slice().iter().map(place_one).collect()
+fn tombstone() -> Option<ReservationEvent> {
+    Guard::ReservationTombstone.on().then_some(ReservationEvent::ReservationForestalled)
 }
 
-fn same(wanted: &Lines, lines: &[PlacedLine]) -> bool {
-    let wanted = wanted.as_slice();
-    wanted.len() == lines.len()
-        && wanted.iter().zip(lines).all(|(w, l)| w.sku == l.sku && w.quantity == l.quantity)
+fn too_much(sku: &Sku, wanted: i64, left: i64) -> Rejection {
+    Rejection::ReturnedTooMuch { sku: sku.clone(), wanted, left }
+}
+
+fn place(wanted: &Lines, placement: Placement) -> Result<Vec<PlacedLine>, Rejection> {
+    match placement {
+        Placement::Found(lines) if wanted.are(&lines) => Ok(lines),
+        Placement::Short(shortage) => Err(Rejection::SoldOut(shortage)),
+        // What was not found whole is not there.
+        Placement::Found(_) | Placement::NotSought => {
+            let line = &wanted.as_slice()[0];
+            let (sku, wanted) = (line.sku.clone(), line.quantity);
+            Err(Rejection::SoldOut(Shortage { sku, wanted, available: 0 }))
+        }
+    }
+}
+
+/// Goods go back to the warehouses they came from, the first placed first.
+fn take_back(
+    return_id: ReturnId,
+    wanted: Option<&Lines>,
+    reason: &str,
+    sold: &[PlacedLine],
+    returns: &[(ReturnId, Vec<PlacedLine>)],
+) -> Result<Option<ReservationEvent>, Rejection> {
+    if let Some((_, came)) = returns.iter().find(|(id, _)| *id == return_id) {
+        let same = wanted.is_none_or(|wanted| wanted.are(came));
+        return if same { Ok(None) } else { Err(Rejection::ReturnDiffers) };
+    }
+    let mut left = sold.to_vec();
+    for came in returns.iter().flat_map(|(_, lines)| lines) {
+        let from = left.iter_mut().find(|l| l.sku == came.sku && l.warehouse == came.warehouse);
+        if let Some(line) = from {
+            line.quantity -= came.quantity;
+        }
+    }
+    let mut lines = Vec::new();
+    match wanted {
+        None => lines = left,
+        Some(wanted) => {
+            for line in wanted.as_slice() {
+                let mut open = line.quantity;
+                for from in left.iter().filter(|l| l.sku == line.sku) {
+                    let quantity = from.quantity.min(open);
+                    lines.push(PlacedLine { quantity, ..from.clone() });
+                    open -= quantity;
+                }
+                if open > 0 {
+                    return Err(too_much(&line.sku, line.quantity, line.quantity - open));
+                }
+            }
+        }
+    }
+    lines.retain(|line| line.quantity > 0);
+    let reason = reason.to_owned();
+    Ok((!lines.is_empty()).then_some(ReservationEvent::StockReturned { return_id, lines, reason }))
 }
 
 /// The state after an event.
 #[must_use]
-pub fn evolve(_: Reservation, event: &ReservationEvent) -> Reservation {
+pub fn evolve(state: Reservation, event: &ReservationEvent) -> Reservation {
     match event {
         ReservationEvent::StockReserved { lines } => Reservation::Reserved { lines: lines.clone() },
         ReservationEvent::StockReleased { .. } => Reservation::Released,
-        ReservationEvent::StockSold { lines } => Reservation::Sold { lines: lines.clone() },
+        ReservationEvent::StockSold { lines } => {
+            Reservation::Sold { lines: lines.clone(), returns: Vec::new() }
+        }
         ReservationEvent::ReservationForestalled => Reservation::Forestalled,
+        ReservationEvent::StockReturned { return_id, lines, .. } => {
+            let (sold, mut returns) = match state {
+                Reservation::Sold { lines, returns } => (lines, returns),
+                _ => (Vec::new(), Vec::new()),
+            };
+            returns.push((*return_id, lines.clone()));
+            Reservation::Sold { lines: sold, returns }
+        }
     }
 }
 
 impl Reservation {
-    /// The stored and public name of where it stands; a tombstone is `released`.
+    /// The stored and public name of where it stands; a tombstone is `released`, a sale that came back still `sold`.
     pub const fn name(&self) -> &'static str {
         match self {
             Self::Unknown => "unknown",
@@ -170,7 +251,7 @@ impl Reservation {
 impl From<Rejection> for Error {
     fn from(rejection: Rejection) -> Self {
         match rejection {
-            Rejection::SoldOut { sku, wanted, available } => Self::rejected(
+            Rejection::SoldOut(Shortage { sku, wanted, available }) => Self::rejected(
                 "inventory.sold_out",
                 format!("{wanted} of {sku} were asked for, {available} can be had."),
             ),
@@ -189,6 +270,13 @@ impl From<Rejection> for Error {
                 "inventory.reservation_differs",
                 "The reservation was already made with other lines.",
             ),
+            Rejection::ReturnedTooMuch { sku, wanted, left } => Self::rejected(
+                "inventory.returned_too_much",
+                format!("{wanted} of {sku} are to come back, {left} of those sold have not come back yet."),
+            ),
+            Rejection::ReturnDiffers => {
+                Self::rejected("inventory.return_differs", "The return was already made with other lines.")
+            }
         }
     }
 }

@@ -1,9 +1,13 @@
-//! A stock item: one SKU in one warehouse. Its own stream tells what came in and what was corrected; what orders
-//! take is told by the streams of the reservations.
+//! A stock item: one SKU in one warehouse. Its own stream tells what came in, what was corrected and what there
+//! should be at least; what orders take is told by the streams of the reservations, what moves between warehouses by
+//! those of the transfers.
 
 use merx_contracts::ids::{AccountId, Sku, WarehouseId};
 use merx_kernel::{Error, Id, IdKind, Result};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use super::movement::MovementKind;
 
 /// Marks the identities of receipts and adjustments.
 pub enum StockEntryKind {}
@@ -20,14 +24,74 @@ pub struct StockLevel {
     pub available: i64,
     /// Set aside for orders that are not paid for yet.
     pub reserved: i64,
-    /// Sold, net of returns.
+    /// Ever sold, what came back included.
     pub sold: i64,
     /// Ever received.
     pub received: i64,
     /// Sum of corrections; may be negative.
     pub adjusted: i64,
+    /// Ever taken back from sales.
+    pub returned: i64,
+    /// Ever written off: damaged, stolen, lost on the way, gone otherwise.
+    pub written_off: i64,
+    /// Sent from here and not yet arrived.
+    pub in_transit: i64,
+    /// Came from other warehouses, less what went there; may be negative.
+    pub transferred: i64,
     /// Version of the item's own stream.
     pub version: i64,
+    /// How many should be available at least; 0 for no such wish.
+    pub threshold: i64,
+    /// How often the threshold was set.
+    pub threshold_version: i64,
+}
+
+impl StockLevel {
+    /// Units on the shelf: what a person who counts finds there.
+    pub const fn on_hand(self) -> i64 {
+        self.available + self.reserved
+    }
+    /// Whether less is available than there should be.
+    pub const fn is_low(self) -> bool {
+        self.available < self.threshold
+    }
+}
+
+/// Why staff correct a figure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum AdjustmentKind {
+    /// The figure was wrong, up or down.
+    Correction,
+    /// Units turned up.
+    Found,
+    /// Units are spoilt.
+    Damage,
+    /// Units were stolen.
+    Theft,
+    /// Units are gone for another reason: expired, given away, used up.
+    WriteOff,
+}
+
+impl AdjustmentKind {
+    /// Every kind.
+    pub const ALL: &'static [Self] =
+        &[Self::Correction, Self::Found, Self::Damage, Self::Theft, Self::WriteOff];
+
+    /// What the ledger calls it.
+    pub const fn movement(self) -> MovementKind {
+        match self {
+            Self::Correction => MovementKind::Adjusted,
+            Self::Found => MovementKind::Found,
+            Self::Damage => MovementKind::Damaged,
+            Self::Theft => MovementKind::Stolen,
+            Self::WriteOff => MovementKind::WrittenOff,
+        }
+    }
+    /// Whether units are lost by it.
+    pub const fn is_loss(self) -> bool {
+        matches!(self, Self::Damage | Self::Theft | Self::WriteOff)
+    }
 }
 
 /// One receipt or adjustment.
@@ -54,15 +118,15 @@ pub struct StockEntry {
 pub enum StockCommand {
     /// Units came in: 1 to [`UNITS_MAX`].
     Receive(StockEntry),
-    /// The count was wrong: not zero, at most [`UNITS_MAX`] either way.
-    Adjust(StockEntry),
+    /// The figure is wrong: not zero, at most [`UNITS_MAX`] either way.
+    Adjust(StockEntry, AdjustmentKind),
 }
 
 impl StockCommand {
     /// What is to be entered.
     pub const fn entry(&self) -> &StockEntry {
         match self {
-            Self::Receive(entry) | Self::Adjust(entry) => entry,
+            Self::Receive(entry) | Self::Adjust(entry, _) => entry,
         }
     }
 }
@@ -72,14 +136,25 @@ impl StockCommand {
 pub enum StockEvent {
     /// Units came in.
     StockReceived(StockEntry),
-    /// The count was corrected.
-    StockAdjusted(StockEntry),
+    /// The figure was corrected.
+    StockAdjusted(StockEntry, AdjustmentKind),
+    /// There should be this many from now on.
+    ThresholdSet {
+        /// The SKU.
+        sku: Sku,
+        /// Where.
+        warehouse: WarehouseId,
+        /// Units; 0 for no such wish.
+        threshold: i64,
+        /// The member of staff.
+        by: Option<AccountId>,
+    },
 }
 
-/// The most units of one receipt or adjustment.
+/// The most units of one receipt, adjustment, transfer line or count, and the highest threshold.
 pub const UNITS_MAX: i64 = 1_000_000;
 
-/// The rule: counts stay within limits, and a correction takes no more than what is available (what is reserved
+/// The rule: figures stay within limits, and a correction takes no more than what is available (what is reserved
 /// belongs to an order).
 ///
 /// # Errors
@@ -96,21 +171,42 @@ pub fn decide(level: &StockLevel, command: &StockCommand) -> Result<StockEvent> 
             }
             Ok(StockEvent::StockReceived(entry.clone()))
         }
-        StockCommand::Adjust(entry) => {
+        StockCommand::Adjust(entry, kind) => {
             if quantity == 0 || !(-UNITS_MAX..=UNITS_MAX).contains(&quantity) {
                 let rule = format!("must be a whole number from -{UNITS_MAX} to {UNITS_MAX}, not 0");
                 return Err(Error::invalid("/delta", rule));
             }
-            if level.available + quantity < 0 {
-                return Err(Error::rejected(
-                    "inventory.adjustment_too_large",
-                    format!(
-                        "{} of {} are available; a correction can take no more, what is reserved belongs to orders.",
-                        level.available, entry.sku
-                    ),
-                ));
+            if kind.is_loss() && quantity > 0 {
+                return Err(Error::invalid("/delta", "must be negative: units are lost"));
             }
-            Ok(StockEvent::StockAdjusted(entry.clone()))
+            if *kind == AdjustmentKind::Found && quantity < 0 {
+                return Err(Error::invalid("/delta", "must be positive: units were found"));
+            }
+            if level.available + quantity < 0 {
+                return Err(too_large(&entry.sku, level.available));
+            }
+            Ok(StockEvent::StockAdjusted(entry.clone(), *kind))
         }
     }
+}
+
+/// The refusal of a correction that takes more than is available.
+pub fn too_large(sku: &Sku, available: i64) -> Error {
+    Error::rejected(
+        "inventory.adjustment_too_large",
+        format!(
+            "{available} of {sku} are available; a correction can take no more, what is reserved belongs to orders."
+        ),
+    )
+}
+
+/// The rule of thresholds: 0 to [`UNITS_MAX`].
+///
+/// # Errors
+/// `Invalid` naming the limit.
+pub fn check_threshold(threshold: i64) -> Result<i64> {
+    if (0..=UNITS_MAX).contains(&threshold) {
+        return Ok(threshold);
+    }
+    Err(Error::invalid("/threshold", format!("must be a whole number from 0 to {UNITS_MAX}")))
 }

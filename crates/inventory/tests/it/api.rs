@@ -23,6 +23,7 @@ pub struct Api {
 pub struct Reply {
     pub status: StatusCode,
     pub replayed: bool,
+    pub etag: String,
     pub body: Value,
 }
 
@@ -58,18 +59,34 @@ impl Api {
     }
 
     async fn ask(&self, role: Role, request: http::request::Builder, body: Body) -> Reply {
-        let principal = Principal { account: Id::from_bits(5), session: Id::from_bits(6), roles: vec![role] };
+        let principal = Principal::of_session(Id::from_bits(5), Id::from_bits(6), &[role]);
         let token = self.signer.sign(&principal, self.clock.now()).unwrap();
         let request = request.header(header::AUTHORIZATION, format!("Bearer {token}")).body(body).unwrap();
         let response = self.router.clone().oneshot(request).await.unwrap();
         let (head, body) = response.into_parts();
         let bytes = body.collect().await.unwrap().to_bytes();
         let replayed = head.headers.contains_key("idempotency-replayed");
-        Reply { status: head.status, replayed, body: serde_json::from_slice(&bytes).unwrap_or(Value::Null) }
+        let etag =
+            head.headers.get(header::ETAG).and_then(|v| v.to_str().ok()).unwrap_or_default().to_owned();
+        Reply {
+            status: head.status,
+            replayed,
+            etag,
+            body: serde_json::from_slice(&bytes).unwrap_or(Value::Null),
+        }
     }
 
     pub async fn get(&self, role: Role, path: &str) -> Reply {
         self.ask(role, Request::get(path), Body::empty()).await
+    }
+
+    /// A PUT of what was read with this ETag; empty for none.
+    pub async fn put(&self, role: Role, path: &str, etag: &str, body: Value) -> Reply {
+        let mut request = Request::put(path).header(header::CONTENT_TYPE, "application/json");
+        if !etag.is_empty() {
+            request = request.header(header::IF_MATCH, etag);
+        }
+        self.ask(role, request, Body::from(body.to_string())).await
     }
 
     /// A POST with a key; `Value::Null` is no body.

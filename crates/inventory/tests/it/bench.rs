@@ -12,22 +12,33 @@ use std::{
 };
 
 use libtest_mimic::Trial;
+use merx_contracts::ids::AccountId;
 use merx_contracts::ids::{ReservationId, Sku, WarehouseId};
+use merx_http::IfMatch;
 use merx_inventory::{
     State,
-    commands::{self, StockReceipt},
-    domain::{MovementKind, StockLevel},
-    migrations, projection, store,
+    commands::{
+        self, Act, StockReceipt,
+        keep_warehouses::open_warehouse,
+        set_threshold::{SetThreshold, set_threshold},
+    },
+    domain::StockLevel,
+    migrations, projection,
+    store::{self, Warehouse},
 };
 use merx_kernel::{Clock, Id, Result, Timestamp, clock::BoxFuture};
 use merx_platform::{Deps, Module, Store, time::SeededEntropy};
 use merx_sql::{Db, DbOptions, Query, params};
 use mysql::prelude::Queryable as _;
+use serde_json::Value;
 
 use crate::decide::{lines, sku};
 
 pub const START: Timestamp = Timestamp::from_millis(1_795_132_800_000);
 pub const MAIN: WarehouseId = WarehouseId::from_bits(1);
+pub const SOUTH: WarehouseId = WarehouseId::from_bits(2);
+pub const NORTH: WarehouseId = WarehouseId::from_bits(3);
+pub const STAFF: AccountId = AccountId::from_bits(77);
 
 /// A clock that shows what it is told; sleeping is the runtime's.
 pub struct HandClock(AtomicI64);
@@ -60,6 +71,16 @@ where
     F: Fn(Arc<Bench>) -> R + Clone + Send + 'static,
     R: Future<Output = ()> + Send + 'static,
 {
+    on_every_mode_at(name, usize::MAX, case)
+}
+
+/// The same on a database to which only the first `steps` migrations of the context were applied.
+pub fn on_every_mode_at<F, R>(name: &str, steps: usize, case: F) -> Vec<Trial>
+where
+    F: Fn(Arc<Bench>) -> R + Clone + Send + 'static,
+    R: Future<Output = ()> + Send + 'static,
+{
+    let trial = |name: &str, mode, server, case| trial(name, steps, mode, server, case);
     let mut trials =
         vec![trial(name, Mode::Inline, None, case.clone()), trial(name, Mode::File, None, case.clone())];
     let required = std::env::var("MERX_REQUIRE_SERVICES").is_ok_and(|v| v == "1");
@@ -74,7 +95,7 @@ where
     trials
 }
 
-fn trial<F, R>(name: &str, mode: Mode, server: Option<String>, case: F) -> Trial
+fn trial<F, R>(name: &str, steps: usize, mode: Mode, server: Option<String>, case: F) -> Trial
 where
     F: Fn(Arc<Bench>) -> R + Send + 'static,
     R: Future<Output = ()> + Send + 'static,
@@ -82,7 +103,7 @@ where
     Trial::test(format!("{name} [{mode:?}]"), move || {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
         runtime.block_on(async {
-            let bench = Arc::new(Bench::new(mode, server).await);
+            let bench = Arc::new(Bench::at(steps, mode, server).await);
             case(bench.clone()).await;
             bench.check().await;
             bench.deps.db.close().await;
@@ -130,6 +151,10 @@ pub struct Bench {
 
 impl Bench {
     pub async fn new(mode: Mode, server: Option<String>) -> Self {
+        Self::at(usize::MAX, mode, server).await
+    }
+
+    async fn at(steps: usize, mode: Mode, server: Option<String>) -> Self {
         let clock = Arc::new(HandClock(AtomicI64::new(START.as_millis())));
         let store = Store::new("inventory");
         let (mut folder, mut database) = (None, None);
@@ -149,7 +174,8 @@ impl Bench {
             _ => "sqlite::memory:".to_owned(),
         };
         let db = Db::open(&url, DbOptions::new(clock.clone()), &store.sequenced_tables()).unwrap();
-        Module::new(store.clone(), migrations()).migrate(&db).await.unwrap();
+        let applied = migrations().into_iter().take(steps).collect();
+        Module::new(store.clone(), applied).migrate(&db).await.unwrap();
         let deps = Deps::new(db, clock.clone(), Arc::new(SeededEntropy::new(7)));
         let state = State::new(&deps);
         Self { deps, clock, state, store, _folder: folder, _database: database }
@@ -172,7 +198,11 @@ impl Bench {
         commands::release(&self.state, rsv(id)).await
     }
     pub async fn sell(&self, id: u128) -> Result<()> {
-        commands::sell(&self.state, rsv(id)).await
+        commands::sell(&self.state, rsv(id)).await.map(drop)
+    }
+    pub async fn take_back(&self, ret: u128, id: u128, wanted: &[(&str, i64)]) -> Result<()> {
+        let wanted = if wanted.is_empty() { None } else { Some(lines(wanted)) };
+        commands::take_back(&self.state, Id::from_bits(ret), rsv(id), wanted, "test".to_owned()).await
     }
 
     /// (available, reserved, sold) of a SKU in the first warehouse.
@@ -186,48 +216,71 @@ impl Bench {
     }
 
     pub async fn levels(&self) -> BTreeMap<(Sku, WarehouseId), StockLevel> {
-        let read = |q: &mut merx_sql::Reader<'_>| {
-            let sql = "SELECT sku, warehouse, available, reserved, sold, received, adjusted, version
-                       FROM inventory_stock";
-            q.query(sql, params![], |row| {
-                let level = StockLevel {
-                    available: row.get(2)?,
-                    reserved: row.get(3)?,
-                    sold: row.get(4)?,
-                    received: row.get(5)?,
-                    adjusted: row.get(6)?,
-                    version: row.get(7)?,
-                };
-                Ok(((sku(&row.get::<String>(0)?), row.get(1)?), level))
-            })
+        let all = |q: &mut merx_sql::Reader<'_>| {
+            store::stock_page(q, &store::StockFilter::default(), None, 1_000_000)
         };
-        self.db().read("test", read).await.unwrap().into_iter().collect()
+        let rows = self.db().read("test", all).await.unwrap();
+        rows.into_iter().map(|row| ((row.sku, row.warehouse), row.level)).collect()
     }
 
-    /// A2: every row balances, and the ledger alone explains it. A3: the events alone make the same rows.
+    /// A2, as the auditor makes sure of it: every row balances, and the ledger alone explains it. A3: the events
+    /// alone make the same rows.
     pub async fn check(&self) {
-        let levels = self.levels().await;
-        let read = |q: &mut merx_sql::Reader<'_>| {
-            q.query("SELECT sku, warehouse, kind, quantity FROM inventory_movements", params![], |row| {
-                let kind = MovementKind::from_name(&row.get::<String>(2)?).unwrap();
-                Ok(((sku(&row.get::<String>(0)?), row.get::<WarehouseId>(1)?, kind), row.get::<i64>(3)?))
-            })
-        };
-        let mut moved: BTreeMap<(Sku, WarehouseId, MovementKind), i64> = BTreeMap::new();
-        for (key, quantity) in self.db().read("test", read).await.unwrap() {
-            *moved.entry(key).or_default() += quantity;
-        }
-        for ((code, warehouse), level) in &levels {
+        let audit = self.db().read("test", merx_auditor::check_stock).await.unwrap();
+        assert!(audit.violations.is_empty(), "A2: {:#?}", audit.violations);
+        for ((code, _), level) in &self.levels().await {
             assert!(level.balances(), "A2 {code}: {level:?}");
-            let sum = |kind| moved.get(&(code.clone(), *warehouse, kind)).copied().unwrap_or(0);
-            let [received, adjusted, reserved, released, sold] =
-                [0, 1, 2, 3, 4].map(|n| sum(MovementKind::ALL[n]));
-            let explained = (received + adjusted - reserved + released, reserved - released - sold, sold);
-            assert_eq!((level.available, level.reserved, level.sold), explained, "ledger of {code}");
         }
         for compared in self.compare().await {
             assert!(compared.is_equal(), "A3: {compared:#?}");
         }
+    }
+
+    /// Opens another warehouse.
+    pub async fn open_warehouse(&self, id: WarehouseId, code: &str, priority: i64) {
+        let warehouse = Warehouse {
+            id,
+            code: code.to_owned(),
+            name: code.to_uppercase(),
+            priority,
+            active: true,
+            version: 1,
+        };
+        let act = self.staff();
+        let open = move |tx: &mut merx_sql::Tx<'_>| open_warehouse(tx, &act, &warehouse).map(drop);
+        self.db().write("test", open).await.unwrap();
+        self.state.read_warehouses().await.unwrap();
+    }
+
+    /// Somebody of the staff, now.
+    pub fn staff(&self) -> Act {
+        Act::new(&self.state, Some(STAFF))
+    }
+
+    pub async fn receive_in(&self, warehouse: WarehouseId, code: &str, quantity: i64) -> Result<()> {
+        let receipt = StockReceipt { entry: self.deps.ids.next(), sku: sku(code), quantity, reason: None };
+        commands::enter_stock::receive_stock_in(&self.state, warehouse, receipt).await
+    }
+
+    pub async fn set_threshold(&self, warehouse: WarehouseId, code: &str, threshold: i64) {
+        let code = sku(code);
+        let asked = code.clone();
+        let level = self.db().read("test", move |q| store::level(q, &asked, warehouse)).await.unwrap();
+        let seen = IfMatch(level.unwrap_or_default().threshold_version);
+        let set = SetThreshold { id: self.deps.ids.next(), sku: code, warehouse, threshold, seen };
+        let act = self.staff();
+        self.db().write("test", move |tx| set_threshold(tx, &act, &set).map(drop)).await.unwrap();
+    }
+
+    /// What was published of a type, in no order: the data of the facts.
+    pub async fn facts(&self, kind: &'static str) -> Vec<Value> {
+        let read = move |q: &mut merx_sql::Reader<'_>| {
+            let sql = "SELECT envelope FROM inventory_outbox WHERE type = ?";
+            q.query(sql, params![kind], |row| row.get::<String>(0))
+        };
+        let envelopes = self.db().read("test", read).await.unwrap();
+        let data = |text: &String| serde_json::from_str::<Value>(text).unwrap()["data"].clone();
+        envelopes.iter().map(data).collect()
     }
 
     /// The read model beside what the events alone make.

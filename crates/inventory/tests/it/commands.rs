@@ -3,17 +3,16 @@
 use std::{sync::Arc, time::Duration};
 
 use libtest_mimic::Trial;
-use merx_contracts::ids::WarehouseId;
 use merx_inventory::{
     commands::{self, StockReceipt, enter_stock::enter},
-    domain::{StockCommand, stock::StockEntry},
+    domain::{AdjustmentKind, StockCommand, stock::StockEntry},
     queries, store,
 };
-use merx_kernel::{Id, Result};
-use merx_sql::params;
+use merx_kernel::{Id, PageRequest};
+use merx_sql::{Query as _, params};
 
 use crate::{
-    bench::{Bench, MAIN, code, on_every_mode},
+    bench::{Bench, MAIN, NORTH, SOUTH, code, on_every_mode, rsv},
     decide::sku,
 };
 
@@ -23,13 +22,10 @@ pub fn trials() -> Vec<Trial> {
         on_every_mode("commands::every_action_and_undo_twice", every_action_and_undo_twice),
         on_every_mode("commands::a_release_before_its_reserve_wins", a_release_before_its_reserve_wins),
         on_every_mode("commands::all_lines_or_nothing", all_lines_or_nothing),
-        on_every_mode(
-            "commands::the_first_warehouse_with_the_whole_line",
-            the_first_warehouse_with_the_whole_line,
-        ),
+        on_every_mode("commands::warehouses_serve_by_the_rule", warehouses_serve_by_the_rule),
         on_every_mode("commands::a_receipt_counts_once", a_receipt_counts_once),
         on_every_mode("commands::a_correction_spares_what_is_reserved", a_correction_spares_what_is_reserved),
-        on_every_mode("commands::orphans_raise_one_alarm_and_stay", orphans_raise_one_alarm_and_stay),
+        on_every_mode("commands::orphans_raise_one_alarm_each", orphans_raise_one_alarm_each),
         on_every_mode("commands::what_each_costs", what_each_costs),
         on_every_mode("commands::a_rebuild_gives_the_same_rows", a_rebuild_gives_the_same_rows),
     ]
@@ -106,50 +102,47 @@ async fn all_lines_or_nothing(bench: Arc<Bench>) {
     assert_eq!(bench.figures("A").await, (0, 10, 0));
 }
 
-async fn enter_in(bench: &Bench, warehouse: WarehouseId, code: &str, quantity: i64) -> Result<()> {
-    let entry = StockEntry {
-        entry: bench.deps.ids.next(),
-        sku: sku(code),
-        warehouse,
-        quantity,
-        reason: None,
-        by: None,
-    };
-    let (store, at) = (bench.store.clone(), bench.deps.now());
-    let command = StockCommand::Receive(entry);
-    bench.db().write("test", move |tx| enter(tx, &store, &command, at).map(|_| ())).await
-}
-
-async fn the_first_warehouse_with_the_whole_line(bench: Arc<Bench>) {
-    let (south, north) = (WarehouseId::from_bits(2), WarehouseId::from_bits(3));
-    let open = move |tx: &mut merx_sql::Tx<'_>| {
-        let sql = "INSERT INTO inventory_warehouses (warehouse, code, name, priority) VALUES (?, ?, ?, ?)";
-        tx.execute(sql, params![south, "south", "South", 9i64])?;
-        tx.execute(sql, params![north, "north", "North", 5i64])
-    };
-    bench.db().write("test", open).await.unwrap();
-    for (warehouse, units) in [(MAIN, 2), (south, 9), (north, 5)] {
-        enter_in(&bench, warehouse, "A", units).await.unwrap();
+async fn warehouses_serve_by_the_rule(bench: Arc<Bench>) {
+    bench.open_warehouse(SOUTH, "south", 9).await;
+    bench.open_warehouse(NORTH, "north", 5).await;
+    for (warehouse, units) in [(MAIN, 2), (SOUTH, 9), (NORTH, 5)] {
+        bench.receive_in(warehouse, "A", units).await.unwrap();
     }
     // 4: not in main (2), so from north (5), before south (9).
     bench.reserve(1, &[("A", 4)]).await.unwrap();
-    assert_eq!(bench.figures_in("A", north).await, (1, 4, 0));
+    assert_eq!(bench.figures_in("A", NORTH).await, (1, 4, 0));
     bench.reserve(2, &[("A", 2)]).await.unwrap();
     assert_eq!(bench.figures_in("A", MAIN).await, (0, 2, 0));
-    // 10 are there over all, but no warehouse has them: a line is never split.
-    let refused = bench.reserve(3, &[("A", 10)]).await.unwrap_err();
-    assert_eq!(refused.message(), "10 of A were asked for, 9 can be had.");
     let had = queries::availability(&bench.state, vec![sku("nope"), sku("A")]).await.unwrap();
-    assert_eq!(had, [(sku("nope"), 0), (sku("A"), 9)]);
+    assert_eq!(had, [(sku("nope"), 0), (sku("A"), 10)]);
+    // 10 are there over all: split, by priority. 11 are not.
+    assert_eq!(
+        bench.reserve(3, &[("A", 11)]).await.unwrap_err().message(),
+        "11 of A were asked for, 10 can be had."
+    );
+    bench.reserve(3, &[("A", 10)]).await.unwrap();
+    assert_eq!(bench.figures_in("A", NORTH).await, (0, 5, 0));
+    assert_eq!(bench.figures_in("A", SOUTH).await, (0, 9, 0));
+    bench.reserve(3, &[("A", 10)]).await.unwrap();
+    let sold = commands::sell(&bench.state, rsv(3)).await.unwrap();
+    let sold: Vec<_> = sold.iter().map(|line| (line.warehouse, line.quantity)).collect();
+    assert_eq!(sold, [(NORTH, 1), (SOUTH, 9)]);
     bench.release(1).await.unwrap();
     bench.sell(2).await.unwrap();
-    assert_eq!(bench.figures_in("A", north).await, (5, 0, 0));
+    assert_eq!(bench.figures_in("A", NORTH).await, (4, 0, 1));
     assert_eq!(bench.figures_in("A", MAIN).await, (0, 0, 2));
     let by_warehouse = queries::stock(&bench.state, sku("A")).await.unwrap();
     assert_eq!(
         by_warehouse.iter().map(|(w, _)| w.code.as_str()).collect::<Vec<_>>(),
         ["main", "north", "south"]
     );
+    // What was taken in the first warehouse before the plan changed is back there.
+    for (warehouse, code) in [(MAIN, "X"), (SOUTH, "X"), (SOUTH, "Y")] {
+        bench.receive_in(warehouse, code, 1).await.unwrap();
+    }
+    bench.reserve(4, &[("X", 1), ("Y", 1)]).await.unwrap();
+    assert_eq!(bench.figures_in("X", MAIN).await, (1, 0, 0));
+    assert_eq!(bench.figures_in("X", SOUTH).await, (0, 1, 0));
 }
 
 async fn a_receipt_counts_once(bench: Arc<Bench>) {
@@ -174,8 +167,8 @@ async fn a_correction_spares_what_is_reserved(bench: Arc<Bench>) {
             reason: Some("broken".to_owned()),
             by: None,
         };
-        let (store, at, command) = (bench.store.clone(), bench.deps.now(), StockCommand::Adjust(entry));
-        bench.db().write("test", move |tx| enter(tx, &store, &command, at))
+        let (act, command) = (bench.staff(), StockCommand::Adjust(entry, AdjustmentKind::Correction));
+        bench.db().write("test", move |tx| enter(tx, &act, &command))
     };
     assert_eq!(code(adjust(1, -3).await), "inventory.adjustment_too_large");
     assert_eq!(adjust(2, -2).await.unwrap().available, 0);
@@ -185,7 +178,7 @@ async fn a_correction_spares_what_is_reserved(bench: Arc<Bench>) {
     assert_eq!(bench.figures("A").await, (4, 3, 0));
 }
 
-async fn orphans_raise_one_alarm_and_stay(bench: Arc<Bench>) {
+async fn orphans_raise_one_alarm_each(bench: Arc<Bench>) {
     let limit = Duration::from_secs(3600);
     bench.receive("A", 9).await;
     bench.reserve(1, &[("A", 1)]).await.unwrap();
@@ -201,7 +194,24 @@ async fn orphans_raise_one_alarm_and_stay(bench: Arc<Bench>) {
     assert_eq!(watch().await.unwrap(), 0, "one alarm each");
     assert_eq!(bench.deps.metrics.alerts("inventory_orphan"), 1);
     assert_eq!(bench.figures("A").await, (6, 2, 1), "nothing was let go");
+    let open = || async {
+        let (found, _) = queries::orphans(&bench.state, &PageRequest::default()).await.unwrap();
+        let gauge = bench.deps.metrics.render().unwrap();
+        let gauge = gauge.lines().find(|l| l.starts_with("merx_inventory_orphans_open ")).unwrap().to_owned();
+        let held = found.iter().map(|(orphan, lines)| (orphan.reservation, lines.len())).collect::<Vec<_>>();
+        (held, gauge)
+    };
+    assert_eq!(open().await, (vec![(rsv(1), 1)], "merx_inventory_orphans_open 1".to_owned()));
     bench.sell(1).await.unwrap();
+    assert_eq!(open().await.0, [], "the list knows at once");
+    assert_eq!(watch().await.unwrap(), 0);
+    assert_eq!(watch().await.unwrap(), 0);
+    assert_eq!(open().await.1, "merx_inventory_orphans_open 0");
+    let ended = |q: &mut merx_sql::Reader<'_>| {
+        let sql = "SELECT COUNT(*) FROM inventory_orphans WHERE ended_at IS NOT NULL";
+        q.query_one(sql, params![], |row| row.get::<i64>(0))
+    };
+    assert_eq!(bench.db().read("test", ended).await.unwrap(), 1);
 }
 
 /// The budget: a fresh reservation takes at most 4 statements, and one more for each further line.
@@ -223,6 +233,21 @@ async fn what_each_costs(bench: Arc<Bench>) {
     let all = bench.db().stats().since(&before);
     assert_eq!(all.labels["inventory.sell"].write_statements, 5);
     assert_eq!(all.labels["inventory.release"].write_statements, 7);
+    // A threshold costs nothing while it is not crossed; the order that crosses it pays for telling.
+    bench.set_threshold(MAIN, "A", 6).await;
+    assert_eq!(cost(&bench, 3, &[("A", 1)]).await, 4, "8 to 7: not crossed");
+    assert_eq!(cost(&bench, 4, &[("A", 2)]).await, 10, "7 to 5: crossed");
+    assert_eq!(cost(&bench, 5, &[("A", 1)]).await, 4, "5 to 4: told before");
+    // What the first warehouse does not have costs two more: a try in vain, and a look at the shelves.
+    bench.open_warehouse(SOUTH, "south", 9).await;
+    bench.receive_in(SOUTH, "A", 9).await.unwrap();
+    assert_eq!(cost(&bench, 6, &[("A", 5)]).await, 6);
+}
+
+async fn cost(bench: &Bench, id: u128, wanted: &[(&str, i64)]) -> u64 {
+    let before = bench.db().stats();
+    bench.reserve(id, wanted).await.unwrap();
+    bench.db().stats().since(&before).labels["inventory.reserve"].write_statements
 }
 
 async fn a_rebuild_gives_the_same_rows(bench: Arc<Bench>) {

@@ -1,10 +1,12 @@
 //! Many at once.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use libtest_mimic::Trial;
+use merx_contracts::ids::{Sku, WarehouseId};
+use merx_inventory::domain::StockLevel;
 
-use crate::bench::{Bench, code, on_every_mode};
+use crate::bench::{Bench, MAIN, NORTH, SOUTH, code, on_every_mode};
 
 pub fn trials() -> Vec<Trial> {
     [
@@ -13,6 +15,10 @@ pub fn trials() -> Vec<Trial> {
         on_every_mode(
             "concurrency::crossed_lines_do_not_wait_in_a_ring",
             crossed_lines_do_not_wait_in_a_ring,
+        ),
+        on_every_mode(
+            "concurrency::nothing_is_refused_while_there_is_enough",
+            nothing_is_refused_while_there_is_enough,
         ),
         on_every_mode("concurrency::one_reservation_from_all_sides", one_reservation_from_all_sides),
         on_every_mode("concurrency::receipts_and_orders_at_once", receipts_and_orders_at_once),
@@ -99,6 +105,41 @@ async fn crossed_lines_do_not_wait_in_a_ring(bench: Arc<Bench>) {
     let codes = at_once(&bench, (1..=300).map(crossed).collect()).await;
     assert_eq!((count(&codes, "ok"), count(&codes, "inventory.sold_out")), (150, 150), "{:?}", odd(&codes));
     assert_eq!((bench.figures("A").await, bench.figures("B").await), ((0, 150, 0), (0, 150, 0)));
+}
+
+/// T22, over several warehouses: buyers who together want exactly what there is are all served, wherever it lies, and
+/// the next one is not.
+async fn nothing_is_refused_while_there_is_enough(bench: Arc<Bench>) {
+    bench.open_warehouse(SOUTH, "south", 9).await;
+    bench.open_warehouse(NORTH, "north", 5).await;
+    for (warehouse, a, b) in [(MAIN, 37, 11), (NORTH, 23, 40), (SOUTH, 60, 9)] {
+        bench.receive_in(warehouse, "A", a).await.unwrap();
+        bench.receive_in(warehouse, "B", b).await.unwrap();
+    }
+    // 40 buyers of 3 A, 30 of them with 2 B: all of the 120 A and the 60 B there are.
+    let buyers = (1..=40u128).map(|id| {
+        let wanted = if id <= 30 { vec![("A", 3), ("B", 2)] } else { vec![("A", 3)] };
+        (id, Work::Reserve(wanted))
+    });
+    let codes = at_once(&bench, buyers.collect()).await;
+    assert_eq!(count(&codes, "ok"), 40, "{codes:?}");
+    let levels = bench.levels().await;
+    assert!(levels.values().all(|level| level.available == 0), "{levels:?}");
+    let late = at_once(&bench, vec![(99, Work::Reserve(vec![("B", 1)]))]).await;
+    assert_eq!(late, ["inventory.sold_out"]);
+    let ends = (1..=40u128).map(|id| (id, if id % 2 == 0 { Work::Sell } else { Work::Release })).collect();
+    assert_eq!(count(&at_once(&bench, ends).await, "ok"), 40);
+    let sum = |figure: fn(&StockLevel) -> i64| -> Vec<i64> {
+        ["A", "B"].iter().map(|code| levels_of(&levels, code).map(figure).sum()).collect()
+    };
+    assert_eq!(sum(|level| level.reserved), [120, 60]);
+}
+
+fn levels_of<'a>(
+    levels: &'a BTreeMap<(Sku, WarehouseId), StockLevel>,
+    code: &'a str,
+) -> impl Iterator<Item = &'a StockLevel> {
+    levels.iter().filter(move |((sku, _), _)| sku.as_str() == code).map(|(_, level)| level)
 }
 
 /// Every action on one identity from many tasks: whatever the order, one of the three ends, once.

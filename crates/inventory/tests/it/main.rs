@@ -6,14 +6,23 @@
 )]
 
 mod against_model;
+mod allocate;
 mod api;
 mod bench;
 mod commands;
 mod concurrency;
+mod counts;
 mod decide;
 mod events;
+mod low_stock;
+mod model;
 mod properties;
+mod returns;
 mod routes;
+mod staff_routes;
+mod transfers;
+mod upgrade;
+mod warehouses;
 
 /// Names each function as a test of a module.
 #[macro_export]
@@ -27,10 +36,18 @@ fn main() -> std::process::ExitCode {
     let arguments = libtest_mimic::Arguments::from_args();
     let trials = [
         decide::trials(),
+        allocate::trials(),
         properties::trials(),
         against_model::trials(),
         commands::trials(),
         concurrency::trials(),
+        counts::trials(),
+        low_stock::trials(),
+        returns::trials(),
+        transfers::trials(),
+        warehouses::trials(),
+        staff_routes::trials(),
+        upgrade::trials(),
         events::trials(),
         routes::trials(),
     ];

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use crate::{
     api::Api,
-    bench::{Bench, on_every_mode, rsv},
+    bench::{Bench, NORTH, on_every_mode, rsv},
 };
 
 pub fn trials() -> Vec<Trial> {
@@ -62,7 +62,7 @@ async fn staff_receive_and_adjust(bench: Arc<Bench>) {
     assert_eq!(stock["available"], 6);
     assert_eq!(stock["reserved"], 2);
     let main = &stock["warehouses"][0];
-    let figures = ["warehouse", "received", "adjusted", "sold"].map(|name| main[name].clone());
+    let figures = ["warehouse_code", "received", "adjusted", "sold"].map(|name| main[name].clone());
     assert_eq!(figures, [json!("main"), json!(12), json!(-4), json!(0)]);
 
     for (body, code) in [
@@ -70,8 +70,9 @@ async fn staff_receive_and_adjust(bench: Arc<Bench>) {
         (json!({"quantity": 1_000_001}), "request.invalid"),
         (json!({"quantity": 1.5}), "request.invalid"),
         (json!({"quantity": 1, "colour": "red"}), "request.invalid"),
-        (json!({"quantity": 1, "reason": "x".repeat(201)}), "request.invalid"),
-        (json!({"quantity": 1, "warehouse": "moon"}), "inventory.warehouse_unknown"),
+        (json!({"quantity": 1, "reason": "x".repeat(501)}), "request.invalid"),
+        (json!({"quantity": 1, "warehouse_id": "moon"}), "request.invalid"),
+        (json!({"quantity": 1, "warehouse_id": NORTH}), "inventory.warehouse_unknown"),
     ] {
         let bad = api.post(Role::Warehouse, receipts, "k9", body.clone()).await;
         assert_eq!(bad.problem(), (400, code), "{body}");
@@ -107,10 +108,10 @@ async fn the_ledger_in_pages(bench: Arc<Bench>) {
     assert!(seen.is_sorted_by(|a, b| a["at"].as_str() >= b["at"].as_str()), "newest first");
     let received = seen.last().unwrap();
     assert_eq!((&received["kind"], &received["reason"]), (&json!("received"), &json!("first")));
-    assert!(received["entry"].as_str().unwrap().starts_with("ste_"));
-    assert!(received["by"].as_str().unwrap().starts_with("acc_"));
+    assert!(received["entry_id"].as_str().unwrap().starts_with("ste_"));
+    assert!(received["account_id"].as_str().unwrap().starts_with("acc_"));
     let sold = seen.iter().find(|m| m["kind"] == "sold").unwrap();
-    assert_eq!((&sold["reservation"], &sold["entry"]), (&json!(rsv(2).to_string()), &Value::Null));
+    assert_eq!((&sold["reservation_id"], &sold["entry_id"]), (&json!(rsv(2).to_string()), &Value::Null));
     for bad in ["limit=0", "limit=101", "cursor=x", "cursor=1.2.3", "page=2"] {
         let reply = api.get(Role::Warehouse, &format!("/v1/inventory/A/movements?{bad}")).await;
         assert_eq!(reply.problem(), (400, "request.invalid"), "{bad}");
