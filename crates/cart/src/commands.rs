@@ -1,5 +1,7 @@
 //! One use case a file.
 
 mod change_lines;
+mod sweep;
 
-pub use change_lines::{LINES_MAX, clear, remove_line, set_line};
+pub use change_lines::{LINES_MAX, acknowledge, clear, remove_line, set_line};
+pub use sweep::sweep;

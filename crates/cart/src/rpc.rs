@@ -30,7 +30,7 @@ async fn contents(db: &Db, request: ContentsRequest) -> Result<ContentsReply> {
     }
     let lines = db.read("cart.contents", move |q| store::lines(q, cart)).await?;
     Ok(ContentsReply {
-        lines: lines.iter().map(|line| SkuQuantity::new(&line.sku, line.quantity)).collect(),
+        lines: lines.iter().map(|line| SkuQuantity::new(&line.line.sku, line.line.quantity)).collect(),
         filling: lines.iter().map(|line| line.filling.bare()).collect(),
     })
 }

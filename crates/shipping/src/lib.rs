@@ -4,23 +4,31 @@ pub mod commands;
 pub mod domain;
 mod http;
 pub mod queries;
+mod reactions;
 mod rpc;
 mod store;
+mod timeline;
 
 use std::sync::Arc;
 
 use merx_contracts::{
+    Fact as _,
     accounts::v1::accounts_client::AccountsClient,
+    events::accounts::PersonErased,
     shipping::v1::shipping_server::{Shipping, ShippingServer},
 };
 use merx_http::{ContextModule, Limits};
 use merx_kernel::{Clock, IdGen};
-use merx_platform::{Deps, Module, Peer, Store};
+use merx_platform::{Deps, Module, Peer, Store, Subscription};
 use merx_sql::{Db, Migration};
 use tonic::service::Routes;
 
 pub use domain::Tariff;
-pub use http::{ShipmentDetailView, ShipmentFilter, ShipmentView, ShippingAddressView};
+pub use http::{
+    Correction, OrderShipmentView, OrderShipmentsView, ShipmentDetailView, ShipmentFilter, ShipmentView,
+    ShippingAddressView, SplitShipment, SplitView, TrackingEventView,
+};
+pub use store::shipments::Filter;
 
 /// What the code of this context works with.
 #[derive(Clone)]
@@ -61,5 +69,11 @@ pub fn service(state: &State) -> ShippingServer<impl Shipping> {
 pub fn module(state: &State, limits: &Limits) -> ContextModule {
     let mut module = Module::new(state.store.clone(), migrations());
     module.rpc = Some(Routes::new(service(state)));
+    module.subscriptions = vec![Subscription::new(
+        "shipping.person_erased",
+        state.store.clone(),
+        &[PersonErased::TYPE],
+        reactions::person_erased::BlankWords(state.db.clone()),
+    )];
     ContextModule { module, routes: http::routes(state, limits) }
 }

@@ -1,21 +1,23 @@
 //! The asks shipping answers.
 
-use std::collections::BTreeMap;
-
 use merx_contracts::{
-    common::v1::{LocalText, SkuQuantity},
-    ids::Sku,
+    common::v1::{LocalText, SkuQuantity, TimelineReply, TimelineRequest},
+    ids::OrderId,
     shipping::v1::{
-        OpenReply, OpenRequest, Option as QuotedOption, QuoteReply, QuoteRequest, shipping_server,
+        CancelReply, CancelRequest, HoldReply, HoldRequest, LiftHoldReply, LiftHoldRequest, OpenReply,
+        OpenRequest, Option as QuotedOption, QuoteReply, QuoteRequest, shipping_server,
     },
 };
-use merx_kernel::{Error, Money, Quantity, Result};
+use merx_kernel::{Error, Money, Result};
 use merx_platform::rpc;
+use merx_sql::Tx;
 use tonic::{Request, Response, Status};
 
 use crate::{
-    State, commands,
-    domain::{FreightOption, Parcel, Shipment, ShipmentLine, ShipmentStatus, freight::Method},
+    State,
+    commands::{self, hold::Ask},
+    domain::{FreightOption, Parcel, Shipment, ShipmentLine, ShipmentStatus, freight::Method, history},
+    timeline,
 };
 
 /// The most lines of one shipment; a cart has no more.
@@ -26,36 +28,52 @@ pub struct ShippingRpc(pub State);
 
 #[tonic::async_trait]
 impl shipping_server::Shipping for ShippingRpc {
-    async fn timeline(
-        &self,
-        _: Request<merx_contracts::common::v1::TimelineRequest>,
-    ) -> Result<Response<merx_contracts::common::v1::TimelineReply>, Status> {
-        Err(Status::unimplemented("not yet"))
-    }
-    async fn hold(
-        &self,
-        _: Request<merx_contracts::shipping::v1::HoldRequest>,
-    ) -> Result<Response<merx_contracts::shipping::v1::HoldReply>, Status> {
-        Err(Status::unimplemented("not yet"))
-    }
-    async fn lift_hold(
-        &self,
-        _: Request<merx_contracts::shipping::v1::LiftHoldRequest>,
-    ) -> Result<Response<merx_contracts::shipping::v1::LiftHoldReply>, Status> {
-        Err(Status::unimplemented("not yet"))
-    }
-    async fn cancel(
-        &self,
-        _: Request<merx_contracts::shipping::v1::CancelRequest>,
-    ) -> Result<Response<merx_contracts::shipping::v1::CancelReply>, Status> {
-        Err(Status::unimplemented("not yet"))
-    }
     async fn quote(&self, request: Request<QuoteRequest>) -> Result<Response<QuoteReply>, Status> {
         rpc::answer(quote(&self.0, request.into_inner()))
     }
     async fn open(&self, request: Request<OpenRequest>) -> Result<Response<OpenReply>, Status> {
         rpc::answer(open(&self.0, request.into_inner()).await)
     }
+    async fn hold(&self, request: Request<HoldRequest>) -> Result<Response<HoldReply>, Status> {
+        let HoldRequest { order_id, hold_id } = request.into_inner();
+        let done = self.0.about(&order_id, &hold_id, "shipping.hold", commands::hold).await;
+        rpc::answer(done.map(|()| HoldReply {}))
+    }
+    async fn lift_hold(&self, request: Request<LiftHoldRequest>) -> Result<Response<LiftHoldReply>, Status> {
+        let LiftHoldRequest { order_id, hold_id } = request.into_inner();
+        let done = self.0.about(&order_id, &hold_id, "shipping.lift_hold", commands::lift_hold).await;
+        rpc::answer(done.map(|()| LiftHoldReply {}))
+    }
+    async fn cancel(&self, request: Request<CancelRequest>) -> Result<Response<CancelReply>, Status> {
+        let CancelRequest { order_id, hold_id } = request.into_inner();
+        let done = self.0.about(&order_id, &hold_id, "shipping.cancel", commands::cancel).await;
+        rpc::answer(done.map(|()| CancelReply {}))
+    }
+    async fn timeline(&self, request: Request<TimelineRequest>) -> Result<Response<TimelineReply>, Status> {
+        rpc::answer(told(&self.0, request.into_inner()).await)
+    }
+}
+
+impl State {
+    /// An ask about the hold of an order, in one transaction.
+    async fn about(
+        &self,
+        order: &str,
+        hold: &str,
+        label: &'static str,
+        command: fn(&mut Tx<'_>, &Ask) -> Result<()>,
+    ) -> Result<()> {
+        let order = order.parse().map_err(|e| Error::invalid("/order_id", e))?;
+        let hold = hold.parse().map_err(|e| Error::invalid("/hold_id", e))?;
+        let ask = Ask::now(self, order, hold);
+        self.db.write(label, move |tx| command(tx, &ask)).await
+    }
+}
+
+async fn told(state: &State, request: TimelineRequest) -> Result<TimelineReply> {
+    let order: OrderId = request.order_id.parse().map_err(|e| Error::invalid("/order_id", e))?;
+    let entries = state.db.read("shipping.timeline", move |q| timeline::of_order(q, order)).await?;
+    Ok(TimelineReply { entries })
 }
 
 fn quote(state: &State, request: QuoteRequest) -> Result<QuoteReply> {
@@ -82,17 +100,23 @@ fn wire(option: FreightOption) -> QuotedOption {
 
 async fn open(state: &State, request: OpenRequest) -> Result<OpenReply> {
     let named = |pointer: &'static str| move |e: String| Error::invalid(pointer, e);
+    let warehouse = Some(request.warehouse_id.as_str()).filter(|id| !id.is_empty());
     let shipment = Shipment {
         id: request.shipment_id.parse().map_err(named("/shipment_id"))?,
         order: request.order_id.parse().map_err(named("/order_id"))?,
         account: request.account_id.parse().map_err(named("/account_id"))?,
         address: request.address_id.parse().map_err(named("/address_id"))?,
+        warehouse: warehouse.map(str::parse).transpose().map_err(named("/warehouse_id"))?,
+        split_from: None,
         method: Method::from_name(&request.method)?,
         status: ShipmentStatus::Open,
         dispatch: None,
         opened_at: state.clock.now(),
         dispatched_at: None,
         delivered_at: None,
+        returned_at: None,
+        cancelled_at: None,
+        version: 1,
     };
     commands::open(state, shipment, lines_of(&request.lines)?).await?;
     Ok(OpenReply {})
@@ -103,10 +127,9 @@ fn lines_of(lines: &[SkuQuantity]) -> Result<Vec<ShipmentLine>> {
     if !(1..=LINES_MAX).contains(&lines.len()) {
         return Err(Error::invalid("/lines", format!("must have 1 to {LINES_MAX} lines")));
     }
-    let mut by_sku: BTreeMap<Sku, i64> = BTreeMap::new();
-    for line in lines {
+    let checked = lines.iter().map(|line| {
         let (sku, quantity) = line.checked()?;
-        *by_sku.entry(sku).or_default() += quantity.get();
-    }
-    by_sku.into_iter().map(|(sku, units)| Ok(ShipmentLine { sku, quantity: Quantity::new(units)? })).collect()
+        Ok(ShipmentLine { sku, quantity })
+    });
+    history::sum(&checked.collect::<Result<Vec<_>>>()?)
 }

@@ -1,51 +1,57 @@
 //! Hands a shipment to a carrier.
 
 use merx_contracts::{
-    Envelope,
-    events::shipping::ShipmentDispatched,
-    ids::{MessageId, ShipmentId},
+    events::{ordering::Line, shipping::ShipmentDispatchedV2},
+    ids::ShipmentId,
 };
-use merx_kernel::{Result, Timestamp};
-use merx_platform::{Store, trace};
+use merx_kernel::Result;
+use merx_platform::Store;
 use merx_sql::Tx;
+use serde_json::json;
 
+use super::{Act, moved_on, taken};
 use crate::{
-    domain::{Dispatch, Shipment, ShipmentStatus, shipment::Verdict},
-    queries, store,
+    domain::{Change, Dispatch, Shipment, ShipmentStatus, Verdict},
+    store::{history, shipments},
 };
 
 /// Dispatches a shipment inside the caller's transaction and publishes `shipping.shipped`; answers the shipment.
 /// Under the same carrier and number again, nothing more happens.
 ///
 /// # Errors
-/// `shipping.shipment_not_found`, `shipping.already_dispatched`.
+/// `shipping.shipment_not_found`, `shipping.already_dispatched`, `shipping.order_held`, `shipping.order_cancelled`.
 pub fn dispatch(
     tx: &mut Tx<'_>,
     platform: &Store,
     id: ShipmentId,
     by: &Dispatch,
-    message: MessageId,
-    at: Timestamp,
+    act: &Act,
 ) -> Result<Shipment> {
-    let shipment = queries::found(store::one(tx, id)?)?;
+    let (gate, shipment, act) = taken(tx, id, act)?;
     if shipment.dispatch(by)? == Verdict::Done {
         return Ok(shipment);
     }
-    if !store::dispatch(tx, id, by, at)? {
-        return Err(merx_sql::contention("the shipment moved on while it was read"));
+    gate.pass()?;
+    let lines = shipments::lines(tx, id)?;
+    if !shipments::dispatch(tx, &shipment, by, act.at)? {
+        return Err(moved_on());
     }
-    let fact = ShipmentDispatched {
+    let change = Change::Dispatched { by: Some(by.clone()) };
+    history::append(tx, &[act.entry(&shipment, Some(act.fact), change)])?;
+    let fact = ShipmentDispatchedV2 {
         shipment_id: id,
         order_id: shipment.order,
         carrier: by.carrier.as_str().to_owned(),
         tracking_number: by.tracking_number.as_str().to_owned(),
+        lines: lines.into_iter().map(|l| Line { sku: l.sku, quantity: l.quantity }).collect(),
     };
-    let envelope = Envelope::new(message, at, trace::current_traceparent(), &fact)?;
-    platform.outbox.publish(tx, &[envelope])?;
+    let told = act.tell("dispatched", id, None, json!({"order_id": shipment.order, "after": by}))?;
+    platform.outbox.publish(tx, &[act.wrap(&fact)?, told])?;
     Ok(Shipment {
         status: ShipmentStatus::Dispatched,
         dispatch: Some(by.clone()),
-        dispatched_at: Some(at),
+        dispatched_at: Some(act.at),
+        version: shipment.version + 1,
         ..shipment
     })
 }

@@ -1,24 +1,16 @@
 //! The routes behind a real edge, asked without a socket.
 
-use std::{sync::Arc, time::Duration};
-
-use axum::{Router, body::Body};
-use http::{Method, Request, StatusCode, header};
-use http_body_util::BodyExt as _;
-use merx_http::{
-    Edge, Health, Info, Limits, Revocations, Route, router,
-    token::{Realm, TokenSigner, TokenVerifier},
-};
-use merx_kernel::{Clock, Id, Principal, Role, Secret};
+use http::{Method, StatusCode};
+use merx_http::Route;
+use merx_kernel::{Id, Role, principal::AccountId};
 use merx_platform::Deps;
+use merx_testkit::{Answer, TestApi};
 use serde_json::Value;
-use tower::ServiceExt as _;
 
-pub struct Api {
-    router: Router,
-    signer: TokenSigner,
-    clock: Arc<dyn Clock>,
-}
+/// Who packs.
+pub const STAFF: AccountId = Id::from_bits(5);
+
+pub struct Api(TestApi);
 
 pub struct Reply {
     pub status: StatusCode,
@@ -33,52 +25,32 @@ impl Reply {
     }
 }
 
+impl From<Answer> for Reply {
+    fn from(answer: Answer) -> Self {
+        let replayed = answer.headers.contains_key("idempotency-replayed");
+        Self { status: answer.status, replayed, body: answer.body }
+    }
+}
+
 impl Api {
     pub fn new(deps: &Deps, routes: Vec<Route>) -> Self {
         assert_eq!(Route::check(&routes), Vec::<String>::new());
-        let clock = deps.clock.clone();
-        let revocations = Arc::new(Revocations::in_process());
-        revocations.load([], clock.now());
-        let life = Duration::from_secs(600);
-        let signer = TokenSigner::new(&Secret::new(vec![9; 32]), Realm::default(), life).unwrap();
-        let tokens = TokenVerifier::new([signer.public_key()], Realm::default(), clock.clone(), revocations);
-        let edge = Edge {
-            limits: Limits::default(),
-            clock: clock.clone(),
-            entropy: deps.entropy.clone(),
-            ids: deps.ids.clone(),
-            tasks: deps.tasks.clone(),
-            tokens: Arc::new(tokens),
-            health: Health::new([]),
-            metrics: deps.metrics.clone(),
-            trusted_proxies: Vec::new(),
-            info: Info::default(),
-        };
-        Self { router: router(routes, edge), signer, clock }
-    }
-
-    async fn ask(&self, role: Role, request: http::request::Builder, body: Body) -> Reply {
-        let principal = Principal { account: Id::from_bits(5), session: Id::from_bits(6), roles: vec![role] };
-        let token = self.signer.sign(&principal, self.clock.now()).unwrap();
-        let request = request.header(header::AUTHORIZATION, format!("Bearer {token}")).body(body).unwrap();
-        let response = self.router.clone().oneshot(request).await.unwrap();
-        let (head, body) = response.into_parts();
-        let bytes = body.collect().await.unwrap().to_bytes();
-        let replayed = head.headers.contains_key("idempotency-replayed");
-        Reply { status: head.status, replayed, body: serde_json::from_slice(&bytes).unwrap_or(Value::Null) }
+        let signer = merx_testkit::signer();
+        let router = merx_testkit::router(deps, routes, &signer);
+        Self(TestApi::new(router, signer, deps.clock.clone()))
     }
 
     pub async fn get(&self, role: Role, path: &str) -> Reply {
-        self.ask(role, Request::get(path), Body::empty()).await
+        self.get_as(STAFF, role, path).await
+    }
+
+    pub async fn get_as(&self, account: AccountId, role: Role, path: &str) -> Reply {
+        self.0.as_account(account, role).get(path).await.into()
     }
 
     /// A POST with a key; `Value::Null` is no body.
     pub async fn post(&self, role: Role, path: &str, key: &str, body: Value) -> Reply {
-        let request = Request::builder().method(Method::POST).uri(path).header("idempotency-key", key);
-        if body.is_null() {
-            return self.ask(role, request, Body::empty()).await;
-        }
-        let request = request.header(header::CONTENT_TYPE, "application/json");
-        self.ask(role, request, Body::from(body.to_string())).await
+        let body = Some(body).filter(|body| !body.is_null());
+        self.0.as_account(STAFF, role).send(Method::POST, path, body, Some(key)).await.into()
     }
 }

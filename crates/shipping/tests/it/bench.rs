@@ -5,24 +5,26 @@ use std::{
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicI64, AtomicU64, Ordering},
+        mpsc,
     },
     time::Duration,
 };
 
 use libtest_mimic::Trial;
 use merx_contracts::{
-    Envelope,
+    Envelope, Fact,
     accounts::v1::{
-        AddressReply, AddressRequest,
+        AddressReply, AddressRequest, CodeReply, CodeRequest, ContactReply, ContactRequest,
         accounts_server::{Accounts, AccountsServer},
     },
+    events::staff::{STAFF_ACTED, StaffActed},
     shipping::v1::shipping_client::ShippingClient,
 };
 use merx_http::Limits;
-use merx_kernel::{Clock, Error, Timestamp, clock::BoxFuture};
-use merx_platform::{Deps, Module, Peer, Store, rpc, time::SeededEntropy};
+use merx_kernel::{Clock, Error, Result, Timestamp, clock::BoxFuture};
+use merx_platform::{Delivery, Deps, Module, Peer, Store, rpc, time::SeededEntropy};
 use merx_shipping::{State, domain::Tariff, migrations};
-use merx_sql::{Db, DbOptions};
+use merx_sql::{Db, DbOptions, Query as _, Tx, params};
 use mysql::prelude::Queryable as _;
 use tonic::{Request, Response, Status};
 
@@ -36,6 +38,9 @@ pub struct HandClock(AtomicI64);
 impl HandClock {
     pub fn advance(&self, by: Duration) {
         self.0.fetch_add(i64::try_from(by.as_millis()).unwrap(), Ordering::SeqCst);
+    }
+    pub fn set_back(&self, by: Duration) {
+        self.0.fetch_sub(i64::try_from(by.as_millis()).unwrap(), Ordering::SeqCst);
     }
 }
 
@@ -55,17 +60,37 @@ enum Mode {
     Mysql,
 }
 
+/// How many migrations there are before the newest shape of the tables.
+const OLD: usize = 1;
+
+/// As [`on_every_mode`], over the tables as they were before shipments could be several; [`Bench::migrate`] makes the rest.
+pub fn on_old_tables<F, R>(name: &str, case: F) -> Vec<Trial>
+where
+    F: Fn(Arc<Bench>) -> R + Clone + Send + 'static,
+    R: Future<Output = ()> + Send + 'static,
+{
+    on_tables(name, OLD, case)
+}
+
 /// A case on every mode of the database; MariaDB is reported as NOT RUN when there is none.
 pub fn on_every_mode<F, R>(name: &str, case: F) -> Vec<Trial>
 where
     F: Fn(Arc<Bench>) -> R + Clone + Send + 'static,
     R: Future<Output = ()> + Send + 'static,
 {
-    let mut trials =
-        vec![trial(name, Mode::Inline, None, case.clone()), trial(name, Mode::File, None, case.clone())];
+    on_tables(name, usize::MAX, case)
+}
+
+fn on_tables<F, R>(name: &str, tables: usize, case: F) -> Vec<Trial>
+where
+    F: Fn(Arc<Bench>) -> R + Clone + Send + 'static,
+    R: Future<Output = ()> + Send + 'static,
+{
+    let trial = |mode, server| trial(name, mode, server, tables, case.clone());
+    let mut trials = vec![trial(Mode::Inline, None), trial(Mode::File, None)];
     let required = std::env::var("MERX_REQUIRE_SERVICES").is_ok_and(|v| v == "1");
     trials.push(match std::env::var("MERX_TEST_MYSQL_URL").ok() {
-        Some(url) => trial(name, Mode::Mysql, Some(url), case),
+        Some(url) => trial(Mode::Mysql, Some(url)),
         None if required => Trial::test(format!("{name} [Mysql]"), || {
             Err("MERX_TEST_MYSQL_URL is not set, and MERX_REQUIRE_SERVICES=1".into())
         }),
@@ -75,7 +100,7 @@ where
     trials
 }
 
-fn trial<F, R>(name: &str, mode: Mode, server: Option<String>, case: F) -> Trial
+fn trial<F, R>(name: &str, mode: Mode, server: Option<String>, tables: usize, case: F) -> Trial
 where
     F: Fn(Arc<Bench>) -> R + Send + 'static,
     R: Future<Output = ()> + Send + 'static,
@@ -83,7 +108,7 @@ where
     Trial::test(format!("{name} [{mode:?}]"), move || {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
         runtime.block_on(async {
-            let bench = Arc::new(Bench::new(mode, server).await);
+            let bench = Arc::new(Bench::new(mode, server, tables).await);
             case(bench.clone()).await;
             bench.deps.db.close().await;
         });
@@ -138,6 +163,12 @@ impl Accounts for AddressBook {
         }
         rpc::answer(Err(Error::not_found("accounts.address_not_found", "There is no such address.")))
     }
+    async fn contact(&self, _: Request<ContactRequest>) -> Result<Response<ContactReply>, Status> {
+        Err(Status::unimplemented("shipping never asks how to reach a person"))
+    }
+    async fn code(&self, _: Request<CodeRequest>) -> Result<Response<CodeReply>, Status> {
+        Err(Status::unimplemented("shipping mails no code"))
+    }
 }
 
 pub struct Bench {
@@ -151,7 +182,12 @@ pub struct Bench {
 }
 
 impl Bench {
-    async fn new(mode: Mode, server: Option<String>) -> Self {
+    /// In memory, for tests that make many.
+    pub async fn in_memory() -> Self {
+        Self::new(Mode::Inline, None, usize::MAX).await
+    }
+
+    async fn new(mode: Mode, server: Option<String>, tables: usize) -> Self {
         let clock = Arc::new(HandClock(AtomicI64::new(START.as_millis())));
         let store = Store::new("shipping");
         let (mut folder, mut database) = (None, None);
@@ -171,7 +207,8 @@ impl Bench {
             _ => "sqlite::memory:".to_owned(),
         };
         let db = Db::open(&url, DbOptions::new(clock.clone()), &store.sequenced_tables()).unwrap();
-        Module::new(store.clone(), migrations()).migrate(&db).await.unwrap();
+        let first = migrations().into_iter().take(tables).collect();
+        Module::new(store.clone(), first).migrate(&db).await.unwrap();
         let deps = Deps::new(db, clock.clone(), Arc::new(SeededEntropy::new(7)));
         let addresses = AddressBook::default();
         let accounts = Peer::loopback(AccountsServer::new(addresses.clone()));
@@ -179,9 +216,47 @@ impl Bench {
         Self { deps, clock, state, store, addresses, _folder: folder, _database: database }
     }
 
+    /// Brings the tables up to date.
+    pub async fn migrate(&self) {
+        Module::new(self.store.clone(), migrations()).migrate(&self.deps.db).await.unwrap();
+    }
+
     /// The routes behind an edge.
     pub fn api(&self) -> Api {
         Api::new(&self.deps, merx_shipping::module(&self.state, &Limits::default()).routes)
+    }
+
+    /// Hands a fact of another context to the subscriptions that want it, twice: what a redelivery does.
+    pub async fn hand_over(&self, fact: &impl Fact) {
+        let envelope = Envelope::new(self.deps.ids.next(), self.deps.now(), None, fact).unwrap();
+        let module = merx_shipping::module(&self.state, &Limits::default()).module;
+        for subscription in module.subscriptions.iter().filter(|s| s.types.contains(&envelope.kind.as_str()))
+        {
+            for tries in 0..2 {
+                let (store, at) = (self.store.clone(), self.deps.now());
+                let delivery = Delivery::new(envelope.clone(), subscription.name, store, tries, at);
+                subscription.handler.handle(delivery).await.unwrap();
+            }
+        }
+    }
+
+    /// What staff did, as the facts tell: action, actor, reason, detail.
+    pub async fn told(&self) -> Vec<StaffActed> {
+        let facts = self.facts().await;
+        facts.iter().filter(|f| f.kind.ends_with(STAFF_ACTED)).map(|f| StaffActed::of(f).unwrap()).collect()
+    }
+
+    /// The facts of shipping itself, in order.
+    pub async fn own_facts(&self) -> Vec<Envelope> {
+        let mut facts = self.facts().await;
+        facts.retain(|fact| !fact.kind.ends_with(STAFF_ACTED));
+        facts
+    }
+
+    /// The answers kept for requests that come again.
+    pub async fn kept_answers(&self) -> Vec<String> {
+        let sql = "SELECT body FROM shipping_idempotency WHERE body IS NOT NULL";
+        self.deps.db.read("test", move |q| q.query(sql, params![], |row| row.get(0))).await.unwrap()
     }
 
     /// The asks, each carried as bytes and carried out twice: what a retry after a lost answer does.
@@ -195,10 +270,38 @@ impl Bench {
         let rows = loop {
             // On MySQL the sequencer numbers a fact shortly after its commit.
             if self.deps.db.read("test", move |q| outbox.unnumbered(q)).await.unwrap() == 0 {
-                break self.deps.db.read("test", move |q| outbox.read_after(q, 0, 100)).await.unwrap();
+                break self.deps.db.read("test", move |q| outbox.read_after(q, 0, 1_000)).await.unwrap();
             }
             tokio::task::yield_now().await;
         };
         rows.iter().map(|row| Envelope::from_json(&row.envelope).unwrap()).collect()
     }
+}
+
+/// How long a transaction is held open, at most: until the other has ended, or waits for it.
+const HELD_OPEN: Duration = Duration::from_millis(250);
+
+/// Runs `first` and, while its transaction is still open on another connection, `second`.
+pub async fn while_open<T>(
+    bench: &Bench,
+    first: impl Fn(&mut Tx<'_>) -> Result<()> + Send + 'static,
+    second: impl Future<Output = T>,
+) -> (Result<()>, T) {
+    let (inside, entered) = mpsc::channel();
+    let (ended, end) = mpsc::channel::<()>();
+    let (inside, end) = (Mutex::new(inside), Mutex::new(end));
+    let db = bench.deps.db.clone();
+    let one = bench.deps.tasks.spawn("first", async move {
+        let held_open = move |tx: &mut Tx<'_>| {
+            first(tx)?;
+            inside.lock().unwrap().send(()).ok();
+            end.lock().unwrap().recv_timeout(HELD_OPEN).ok();
+            Ok(())
+        };
+        db.write("first", held_open).await
+    });
+    tokio::task::spawn_blocking(move || entered.recv()).await.unwrap().ok();
+    let other = second.await;
+    ended.send(()).ok();
+    (one.await.unwrap(), other)
 }

@@ -8,7 +8,10 @@
 mod api;
 mod bench;
 mod freight;
+mod holds;
+mod parcels;
 mod shipments;
+mod splits;
 
 /// Names each function as a test of a module.
 #[macro_export]
@@ -20,6 +23,7 @@ macro_rules! trials {
 
 fn main() -> std::process::ExitCode {
     let arguments = libtest_mimic::Arguments::from_args();
-    let trials = [freight::trials(), shipments::trials()].into_iter().flatten().collect();
-    libtest_mimic::run(&arguments, trials).exit_code()
+    let trials =
+        [freight::trials(), holds::trials(), parcels::trials(), shipments::trials(), splits::trials()];
+    libtest_mimic::run(&arguments, trials.into_iter().flatten().collect()).exit_code()
 }

@@ -1,0 +1,3 @@
+//! One subscription a file.
+
+pub mod person_erased;
