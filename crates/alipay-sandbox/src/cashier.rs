@@ -7,7 +7,7 @@ use axum::{
     Router,
     extract::{Path, State},
     http::{StatusCode, header},
-    response::{Html, IntoResponse, Response},
+    response::{IntoResponse, Response},
     routing::{get, post},
 };
 use merx_alipay::{
@@ -15,11 +15,12 @@ use merx_alipay::{
     gateway::{self, GatewayRequest},
 };
 use merx_kernel::{Error, Id, Result, Timestamp};
-use minijinja::{Environment, context};
+use minijinja::context;
 use qrcode::{QrCode, render::svg};
 
 use crate::{
     faults::Fault,
+    pages,
     sandbox::Sandbox,
     store::{self, Offer, Trade},
     trades::{self, Ordered, Paid},
@@ -232,7 +233,10 @@ async fn shown(sandbox: &Sandbox, offer: &Offer) -> Result<Response, PageRefused
         _ => None,
     };
     let url = url_of(sandbox, &offer.code);
-    let qr = QrCode::new(&url).map_err(|e| Error::internal("cannot draw the QR code").with_source(e))?;
+    // Who has scanned a code is on the phone already.
+    let phone = offer.kind == "qr";
+    let drawn = QrCode::new(&url).map_err(|e| Error::internal("cannot draw the QR code").with_source(e))?;
+    let qr = drawn.render::<svg::Color<'_>>().min_dimensions(160, 160).build();
     let context = context! {
         title => format!("¥{} · {}", Yuan::of_fen(offer.amount), offer.subject),
         heading_zh => zh,
@@ -244,7 +248,8 @@ async fn shown(sandbox: &Sandbox, offer: &Offer) -> Result<Response, PageRefused
         expires_at => offer.expires_at.to_beijing_string(),
         message => over.then_some("请回到商家重新下单或换一种付款方式。 Go back to the shop for a new payment."),
         payable => !paid && !over,
-        qr => qr.render::<svg::Color<'_>>().min_dimensions(160, 160).build(),
+        phone => phone,
+        qr => (!phone).then_some(qr),
         url => url,
         return_to => return_to,
     };
@@ -262,26 +267,5 @@ fn refused_page(refused: &PageRefused) -> Response {
 }
 
 fn page(status: u16, context: minijinja::Value) -> Response {
-    let mut templates = Environment::new();
-    let rendered = templates
-        .add_template("cashier.html", PAGE)
-        .and_then(|()| templates.get_template("cashier.html")?.render(context));
-    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    match rendered {
-        Ok(html) => {
-            let policy =
-                "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'";
-            let headers = [
-                (header::CONTENT_SECURITY_POLICY, policy),
-                (header::CACHE_CONTROL, "no-store"),
-                (header::REFERRER_POLICY, "no-referrer"),
-                (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-            ];
-            (status, headers, Html(html)).into_response()
-        }
-        Err(error) => {
-            tracing::error!(%error, "cannot draw the cashier page");
-            StatusCode::INTERNAL_SERVER_ERROR.into_response()
-        }
-    }
+    pages::page(status, "cashier.html", PAGE, context)
 }

@@ -18,7 +18,6 @@ use crate::{faults::Armed, sandbox::Sandbox, store, trades::Shown};
 
 pub(crate) fn routes() -> Router<Sandbox> {
     Router::new()
-        .route("/", get(index))
         .route("/livez", get(|| async { "ok" }))
         .route("/faults", get(list_faults).post(arm_fault).delete(clear_faults))
         .route("/notifications", post(send_notification))
@@ -31,7 +30,7 @@ pub(crate) fn refused(detail: impl Into<String>) -> Error {
 }
 
 /// An error of a control route, as a person with curl can read it.
-struct Told(Error);
+pub(crate) struct Told(Error);
 
 impl From<Error> for Told {
     fn from(error: Error) -> Self {
@@ -63,20 +62,22 @@ fn body<T: DeserializeOwned>(headers: &HeaderMap, bytes: &[u8]) -> Result<T> {
     serde_json::from_slice(bytes).map_err(|e| refused(format!("the body is not what this route takes: {e}")))
 }
 
-async fn index(State(sandbox): State<Sandbox>) -> Json<Value> {
-    Json(json!({
+/// What there is, for a program; a browser is shown the page.
+pub(crate) fn routes_told(sandbox: &Sandbox) -> Value {
+    json!({
         "name": "Merx's double of the Alipay gateway; for development only",
         "app_id": sandbox.config().app_id,
         "seller_id": sandbox.config().seller_id,
         "routes": {
             "gateway": "GET|POST /gateway.do",
             "cashier": "GET /cashier/{code}, POST /cashier/{code}/payment, POST /cashier/{code}/login",
+            "what_can_go_wrong": "GET /sandbox/faults",
             "switches": "GET|POST|DELETE /faults",
             "signed_notification_with_any_fields": "POST /notifications {out_trade_no, replace}",
             "trade": "GET /trades/{out_trade_no}",
             "ledger": "GET /ledger",
         },
-    }))
+    })
 }
 
 async fn list_faults(State(sandbox): State<Sandbox>) -> Json<Vec<Armed>> {
@@ -89,12 +90,14 @@ async fn arm_fault(
     bytes: Bytes,
 ) -> Result<(StatusCode, Json<Vec<Armed>>), Told> {
     sandbox.arm(body(&headers, &bytes)?)?;
+    sandbox.remember().await?;
     Ok((StatusCode::CREATED, Json(sandbox.armed())))
 }
 
-async fn clear_faults(State(sandbox): State<Sandbox>) -> StatusCode {
+async fn clear_faults(State(sandbox): State<Sandbox>) -> Result<StatusCode, Told> {
     sandbox.disarm();
-    StatusCode::NO_CONTENT
+    sandbox.remember().await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 #[derive(Deserialize)]

@@ -116,6 +116,7 @@ impl Sandbox {
         tokio::pin!(stop);
         let mut woken = self.db().listen(store::WORK);
         loop {
+            self.remember().await?;
             let now = self.now();
             let (trades, notices, next) = self
                 .db()
@@ -131,6 +132,7 @@ impl Sandbox {
                     biased;
                     () = &mut stop => return Ok(()),
                     () = woken.changed() => {}
+                    () = self.faults().changed() => {}
                     () = self.clock().sleep(wait) => {}
                 }
                 continue;

@@ -7,15 +7,17 @@ use merx_alipay::{Params, PrivateKey, PublicKey};
 use merx_kernel::{Clock, Entropy, Error, Id, IdGen, IdKind, Result, Timestamp};
 use merx_platform::tasks::Tasks;
 use merx_sql::Db;
+use tokio::sync::Mutex;
 
 use crate::{
     cashier::{self, PageRefused},
     control,
     faults::{Armed, Faults},
-    gateway,
+    gateway, home,
     ledger::{self, Entry},
     notices::{self, About, House},
     outbound::{Outbound, Reply},
+    pages,
     store::{self, Notice},
     trades::{Moment, Paid},
 };
@@ -47,11 +49,20 @@ struct Inner {
     ids: IdGen,
     outbound: Arc<dyn Outbound>,
     faults: Faults,
+    /// The last change of the switches that is in the database. Held while they are written, so that an older state
+    /// never follows a newer one.
+    remembered: Mutex<u64>,
 }
 
 enum NumberKind {}
 impl IdKind for NumberKind {
     const PREFIX: &'static str = "alp";
+}
+
+/// The switches a process before this one left armed. One that is not known any more is left out.
+async fn remembered(db: &Db) -> Result<Vec<Armed>> {
+    let switches = db.read("sandbox.faults", |q| store::faults(q)).await?;
+    Ok(switches.iter().filter_map(|switch| serde_json::from_str(switch).ok()).collect())
 }
 
 impl Sandbox {
@@ -72,12 +83,17 @@ impl Sandbox {
             House { app_id: config.app_id.as_str().into(), seller_id: config.seller_id.as_str().into() };
         let ids = IdGen::new(clock.clone(), entropy);
         let faults = Faults::default();
-        let sandbox = Self(Arc::new(Inner { config, house, db, clock, ids, outbound, faults }));
+        faults.restore(remembered(&db).await?);
+        let nothing_new = Mutex::new(0);
+        let inner = Inner { config, house, db, clock, ids, outbound, faults, remembered: nothing_new };
+        let sandbox = Self(Arc::new(inner));
         let working = sandbox.clone();
         drop(tasks.spawn_loop("alipay-sandbox", move |stop| working.clone().work(stop.cancelled_owned())));
-        let router = gateway::routes().merge(cashier::routes()).merge(control::routes());
         let router =
-            router.layer(axum::extract::DefaultBodyLimit::max(Params::BYTES_MAX)).with_state(sandbox.clone());
+            gateway::routes().merge(cashier::routes()).merge(control::routes()).merge(pages::routes());
+        let at_home = axum::middleware::from_fn_with_state(sandbox.clone(), home::only);
+        let router = router.layer(at_home).layer(axum::extract::DefaultBodyLimit::max(Params::BYTES_MAX));
+        let router = router.with_state(sandbox.clone());
         Ok((router, sandbox))
     }
 
@@ -130,6 +146,23 @@ impl Sandbox {
     /// Takes all switches back.
     pub fn disarm(&self) {
         self.0.faults.clear();
+    }
+
+    /// Writes the switches down as they are now, so that the next process finds them.
+    ///
+    /// # Errors
+    /// What the database answered.
+    pub async fn remember(&self) -> Result<()> {
+        let mut remembered = self.0.remembered.lock().await;
+        let (revision, armed) = self.faults().as_of();
+        if revision == *remembered {
+            return Ok(());
+        }
+        let written = armed.iter().map(serde_json::to_string).collect::<Result<Vec<_>, _>>();
+        let switches = written.map_err(|e| Error::internal("cannot write a switch").with_source(e))?;
+        self.db().write("sandbox.remember", move |tx| store::keep_faults(tx, &switches)).await?;
+        *remembered = revision;
+        Ok(())
     }
 
     /// The buyer's browser opens a payment URL made by the merchant. Answers the code of the cashier page.

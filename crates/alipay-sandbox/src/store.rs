@@ -10,7 +10,8 @@ use crate::ledger::{Entry, EntryKind};
 pub(crate) const WORK: &str = "sandbox_work";
 
 pub(crate) fn migrations() -> Vec<Migration> {
-    vec![Migration::same(
+    vec![
+        Migration::same(
         1,
         "first tables",
         "CREATE TABLE sandbox_offers (
@@ -34,7 +35,14 @@ pub(crate) fn migrations() -> Vec<Migration> {
             fields MEDIUMTEXT NOT NULL, state VARCHAR(8) NOT NULL, tries BIGINT NOT NULL, shaped BIGINT NOT NULL,
             created_at BIGINT NOT NULL, next_at BIGINT, last_reply VARCHAR(256) NOT NULL, PRIMARY KEY (notify_id));
         CREATE INDEX sandbox_notices_by_next_at ON sandbox_notices (next_at)",
-    )]
+        ),
+        Migration::same(
+            2,
+            "switches",
+            "CREATE TABLE sandbox_faults (place BIGINT NOT NULL, switch MEDIUMTEXT NOT NULL, PRIMARY KEY (place));
+        CREATE INDEX sandbox_offers_by_created_at ON sandbox_offers (created_at)",
+        ),
+    ]
 }
 
 /// Something a buyer can pay: a page payment that was opened, or a QR code. It is no trade.
@@ -344,5 +352,63 @@ pub(crate) fn notices_of(
          ORDER BY created_at, notify_id",
         params![out_trade_no],
         |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)),
+    )
+}
+
+/// The switches a process left armed, in their order.
+pub(crate) fn faults(q: &mut impl Query) -> Result<Vec<String>> {
+    q.query("SELECT switch FROM sandbox_faults ORDER BY place", params![], |row| row.get(0))
+}
+
+/// Remembers the switches as they are now.
+pub(crate) fn keep_faults(tx: &mut Tx<'_>, switches: &[String]) -> Result<()> {
+    tx.execute("DELETE FROM sandbox_faults", params![])?;
+    if switches.is_empty() {
+        return Ok(());
+    }
+    let rows = (0i64..).zip(switches).map(|(place, switch)| params![place, switch]).collect();
+    tx.insert_rows("INSERT INTO sandbox_faults (place, switch) VALUES", 2, rows)
+}
+
+/// What a buyer can pay or has paid, for the page that lists it.
+#[derive(Clone, Debug)]
+pub(crate) struct Listed {
+    pub code: String,
+    pub kind: String,
+    pub out_trade_no: String,
+    pub amount: i64,
+    pub subject: String,
+    pub expires_at: Timestamp,
+    pub created_at: Timestamp,
+    pub trade_no: Option<String>,
+    pub status: Option<TradeStatus>,
+    pub refunded: i64,
+    pub trade_expires_at: Option<Timestamp>,
+}
+
+/// The latest offers with what became of them, the newest first.
+pub(crate) fn latest(q: &mut impl Query, limit: i64) -> Result<Vec<Listed>> {
+    q.query(
+        "SELECT o.code, o.kind, o.out_trade_no, o.amount, o.subject, o.expires_at, o.created_at, t.trade_no, \
+         t.status, COALESCE(t.refunded, 0), t.expires_at \
+         FROM sandbox_offers o LEFT JOIN sandbox_trades t ON t.out_trade_no = o.out_trade_no \
+         ORDER BY o.created_at DESC, o.code LIMIT ?",
+        params![limit],
+        |row| {
+            let status: Option<String> = row.get(8)?;
+            Ok(Listed {
+                code: row.get(0)?,
+                kind: row.get(1)?,
+                out_trade_no: row.get(2)?,
+                amount: row.get(3)?,
+                subject: row.get(4)?,
+                expires_at: row.get(5)?,
+                created_at: row.get(6)?,
+                trade_no: row.get(7)?,
+                status: status.as_deref().and_then(TradeStatus::from_name),
+                refunded: row.get(9)?,
+                trade_expires_at: row.get(10)?,
+            })
+        },
     )
 }

@@ -8,20 +8,22 @@ use std::{
     time::Duration,
 };
 
-use merx_contracts::ids::PaymentId;
-use merx_kernel::{Clock, IdGen, Result, Timestamp};
+use merx_contracts::ids::{AccountId, MessageId, MessageKind, PaymentId};
+use merx_kernel::{Clock, Error, IdGen, Result, Timestamp};
 use merx_platform::{
-    aggregate::{Aggregate as _, DomainEvent as _, Loaded, load},
+    aggregate::{Aggregate as _, DomainEvent as _, Loaded, keep_snapshot, load},
     store::{Store, TimerId},
     telemetry::Metrics,
+    trace,
 };
 use merx_sql::{Db, NewEvent, Query, RecordedEvent, StreamId, Tx};
 use prometheus_client::metrics::counter::Counter;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     domain::{Payment, PaymentEvent},
     projections,
-    provider::{Alipay, Provider},
+    provider::{Alipay, CallBook, Provider},
 };
 
 /// The payments of the shop. Clones share everything.
@@ -44,6 +46,8 @@ pub struct Parts {
     pub alipay: Arc<Alipay>,
     /// Notifications nobody signed.
     pub unsigned: Unsigned,
+    /// The hour in which old calls were last forgotten.
+    pub calls_pruned: AtomicI64,
 }
 
 /// Notifications that Alipay did not sign. Anybody can send them, as many as they like: all are counted, and at most
@@ -97,6 +101,24 @@ impl Payments {
     pub(crate) fn alipay(&self) -> &Alipay {
         &self.0.alipay
     }
+    /// An empty book for the calls of one piece of work.
+    pub(crate) fn book(&self) -> CallBook {
+        CallBook::new(self.0.clock.clone(), self.0.ids.clone())
+    }
+    /// Whether it is time to forget old calls: once an hour.
+    pub(crate) fn is_pruning_due(&self) -> bool {
+        let hour = self.now().as_secs() / 3_600;
+        self.0.calls_pruned.swap(hour, Ordering::Relaxed) != hour
+    }
+    /// Why something is about to happen: here, in the running task's trace.
+    pub(crate) fn cause(&self) -> Cause {
+        let told = Told { trace_id: trace::current().map(|trace| trace.trace_id()), ..Told::default() };
+        Cause { at: self.now(), told, message: None, traceparent: trace::current_traceparent() }
+    }
+    /// As [`Self::cause`], for a change that others are told of.
+    pub(crate) fn telling(&self) -> Cause {
+        Cause { message: Some(self.ids().next::<MessageKind>()), ..self.cause() }
+    }
     /// Whoever moves the money of an attempt. There is one provider yet.
     pub(crate) fn provider(&self) -> &dyn Provider {
         &*self.0.alipay
@@ -123,7 +145,8 @@ pub(crate) fn by_age(age: Duration, min: Duration, max: Duration) -> Duration {
     age.clamp(min, max)
 }
 
-fn stream(payment_id: PaymentId) -> StreamId {
+/// The stream of a payment.
+pub(crate) fn stream(payment_id: PaymentId) -> StreamId {
     StreamId::from(payment_id)
 }
 
@@ -136,6 +159,86 @@ pub(crate) fn load_payment(
     load::<Payment>(&store.events, q, stream(payment_id))
 }
 
+/// What an event keeps about why it happened, beside its own content: for the timeline.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Told {
+    /// The W3C trace of the request or message.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace_id: Option<String>,
+    /// The account that acted; none for the shop itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub actor: Option<AccountId>,
+    /// The entry of the timeline that caused it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+    /// The message that tells the others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<MessageId>,
+}
+
+/// Why something happens, and when. Made before the transaction, for its closure may run again.
+#[derive(Clone, Debug)]
+pub(crate) struct Cause {
+    /// Now.
+    pub at: Timestamp,
+    told: Told,
+    message: Option<MessageId>,
+    /// The trace, for a message.
+    pub traceparent: Option<String>,
+}
+
+impl Cause {
+    /// It is this account's doing.
+    #[must_use]
+    pub fn of(mut self, actor: AccountId) -> Self {
+        self.told.actor = Some(actor);
+        self
+    }
+    /// It is the consequence of this entry of the timeline.
+    #[must_use]
+    pub fn after(mut self, entry: Option<String>) -> Self {
+        self.told.by = entry;
+        self
+    }
+    /// The id of the one message a change may send.
+    ///
+    /// # Errors
+    /// `Internal` when none was made.
+    pub fn message(&self) -> Result<MessageId> {
+        self.message.ok_or_else(|| Error::internal("a change tells others without a message id"))
+    }
+
+    /// The stored body of an event: its content, and why it happened.
+    fn body(&self, event: &PaymentEvent) -> Result<String> {
+        let unwritable = |e| Error::internal("a payment event cannot be written as JSON").with_source(e);
+        let mut body = event.body()?;
+        let message = self.message.filter(|_| event.is_told());
+        let told = Told { message, ..self.told.clone() };
+        if told != Told::default() {
+            body[TOLD] = serde_json::to_value(told).map_err(unwritable)?;
+        }
+        serde_json::to_string(&body).map_err(unwritable)
+    }
+}
+
+/// Where a stored body says why it happened.
+const TOLD: &str = "cause";
+
+/// Reads why a stored event happened.
+///
+/// # Errors
+/// `Internal` when it is not JSON.
+pub(crate) fn told(body: &str) -> Result<Told> {
+    #[derive(Deserialize)]
+    struct Body {
+        #[serde(default)]
+        cause: Told,
+    }
+    let body: Body = serde_json::from_str(body)
+        .map_err(|e| Error::internal("the body of a payment event is not JSON").with_source(e))?;
+    Ok(body.cause)
+}
+
 /// Appends what was decided and writes it into the projection; answers the state after it.
 pub(crate) fn record(
     store: &Store,
@@ -143,20 +246,20 @@ pub(crate) fn record(
     payment_id: PaymentId,
     loaded: Loaded<Payment>,
     events: &[PaymentEvent],
-    at: Timestamp,
+    cause: &Cause,
 ) -> Result<Payment> {
     if events.is_empty() {
         return Ok(loaded.state);
     }
-    let bodies = events.iter().map(PaymentEvent::encode).collect::<Result<Vec<_>>>()?;
+    let bodies = events.iter().map(|event| cause.body(event)).collect::<Result<Vec<_>>>()?;
     let new: Vec<NewEvent> = events
         .iter()
         .zip(&bodies)
         .map(|(event, body)| NewEvent { name: event.name(), schema: event.schema(), body: body.clone() })
         .collect();
-    store.events.append(tx, stream(payment_id), loaded.version, &new, at)?;
-    let mut state = loaded.state;
-    for ((event, body), version) in events.iter().zip(bodies).zip(loaded.version + 1..) {
+    let appended = store.events.append(tx, stream(payment_id), loaded.version, &new, cause.at)?;
+    let (before, mut state) = (loaded.version, loaded.state);
+    for ((event, body), version) in events.iter().zip(bodies).zip(before + 1..) {
         let recorded = RecordedEvent {
             stream: stream(payment_id),
             version,
@@ -164,10 +267,12 @@ pub(crate) fn record(
             name: event.name().to_owned(),
             schema: event.schema(),
             body,
-            recorded_at: at,
+            recorded_at: cause.at,
         };
         projections::apply(tx, &recorded)?;
         state = Payment::evolve(state, event);
     }
-    Ok(state)
+    let after = Loaded { state, version: appended };
+    keep_snapshot::<Payment>(&store.events, tx, stream(payment_id), before, &after)?;
+    Ok(after.state)
 }

@@ -14,7 +14,7 @@ mod rpc;
 pub mod store;
 mod timers;
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::AtomicI64};
 
 use merx_contracts::payment::v1::payments_server::PaymentsServer;
 use merx_http::{ContextModule, Idempotent, Limits};
@@ -54,6 +54,7 @@ pub fn module(
         metrics: deps.metrics.clone(),
         alipay: Arc::new(Alipay::new(&config.alipay, outbound)?),
         unsigned: Unsigned::new(&deps.metrics),
+        calls_pruned: AtomicI64::new(i64::MIN),
     });
     let mut module = Module::new(store.clone(), store::migrations());
     module.rpc = Some(Routes::new(PaymentsServer::new(payments.clone())));

@@ -38,10 +38,16 @@ fn text(pointer: &str, text: String) -> Result<String> {
 impl wire::payments_server::Payments for Payments {
     async fn timeline(
         &self,
-        _: Request<merx_contracts::common::v1::TimelineRequest>,
-    ) -> Result<Response<merx_contracts::common::v1::TimelineReply>, Status> {
-        Err(Status::unimplemented("not yet"))
+        request: Request<common::TimelineRequest>,
+    ) -> Result<Response<common::TimelineReply>, Status> {
+        let ask = request.into_inner();
+        let told = async {
+            let order_id: OrderId = id("/order_id", &ask.order_id)?;
+            Ok(common::TimelineReply { entries: Payments::timeline(self, order_id).await? })
+        };
+        answer(told.await)
     }
+
     async fn open(&self, request: Request<wire::OpenRequest>) -> Result<Response<wire::OpenReply>, Status> {
         let ask = request.into_inner();
         let opened = async {

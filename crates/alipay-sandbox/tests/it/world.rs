@@ -120,8 +120,12 @@ impl World {
     }
 
     pub async fn fetch(&self, method: &str, url: &str, kind: &str, body: String) -> Page {
+        self.send(method, url, &[("content-type", kind)], body).await
+    }
+    pub async fn send(&self, method: &str, url: &str, headers: &[(&str, &str)], body: String) -> Page {
         let path = url.strip_prefix("http://alipay.example").unwrap_or(url);
-        let request = Request::builder().method(method).uri(path).header(header::CONTENT_TYPE, kind);
+        let request = Request::builder().method(method).uri(path);
+        let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
         let request = request.body(Body::from(body)).unwrap();
         let response = self.router.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();

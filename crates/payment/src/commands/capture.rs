@@ -3,13 +3,12 @@
 use merx_contracts::{
     Envelope,
     events::payment::PaymentCaptured,
-    ids::{AttemptId, MessageId, MessageKind, PaymentId},
+    ids::{AttemptId, PaymentId},
 };
-use merx_kernel::{Guard, Money, Result, Timestamp};
-use merx_platform::trace;
+use merx_kernel::{Guard, Money, Result};
 
 use crate::{
-    context::{Payments, load_payment, record},
+    context::{Cause, Payments, load_payment, record},
     domain::{Command, Payment, PaymentEvent, Rejection, decide},
     store::{self, NotificationRow},
 };
@@ -38,7 +37,7 @@ pub enum Captured {
 
 impl Payments {
     /// Records a capture, once: the notification, the event, the projection and the fact are one transaction of six
-    /// statements.
+    /// statements. `by` is the entry of the timeline that told of it.
     ///
     /// # Errors
     /// What the database answers; until then nothing is durable.
@@ -47,16 +46,10 @@ impl Payments {
         payment_id: PaymentId,
         report: Report,
         notification: Option<NotificationRow>,
+        by: Option<String>,
     ) -> Result<Captured> {
-        let (store, now) = (self.store(), self.now());
-        let (message, traceparent) = (self.ids().next::<MessageKind>(), trace::current_traceparent());
-        let told = serde_json::json!({
-            "attempt_id": report.attempt_id,
-            "amount": report.amount,
-            "provider_trade_no": report.provider_trade_no,
-        });
-        let refused = self.alert("payment_capture_refused", Some(payment_id), told.clone());
-        let doubled = self.alert("payment_duplicate", Some(payment_id), told);
+        let (store, cause) = (self.store(), self.telling().after(by));
+        let odd = self.odd_money(payment_id, report.clone());
         let committed = self
             .db()
             .write("payment.capture", move |tx| {
@@ -68,16 +61,16 @@ impl Payments {
                 };
                 let events = match decide(&loaded.state, command) {
                     Ok(events) => events,
-                    Err(rejection) => return Ok((Captured::Refused(rejection), refused.keep(tx)?)),
+                    Err(rejection) => return Ok((Captured::Refused(rejection), odd.refuse(tx)?)),
                 };
                 let first = match &notification {
                     Some(row) => {
-                        store::record_notification(tx, row, now)?.is_new() || !Guard::CaptureOnce.on()
+                        store::record_notification(tx, row, cause.at)?.is_new() || !Guard::CaptureOnce.on()
                     }
                     None => true,
                 };
                 if events.is_empty() {
-                    return Ok((Captured::Before, false));
+                    return Ok((Captured::Before, None));
                 }
                 if !first {
                     // Either the same notification won the race meanwhile: then the stream has moved on and this
@@ -85,35 +78,34 @@ impl Payments {
                     if load_payment(&store, tx, payment_id)?.version != loaded.version {
                         return Err(merx_sql::contention("the notification is being taken in by another"));
                     }
-                    return Ok((Captured::Refused(Rejection::TradeDiffers), refused.keep(tx)?));
+                    return Ok((Captured::Refused(Rejection::TradeDiffers), odd.refuse(tx)?));
                 }
-                let payment = record(&store, tx, payment_id, loaded, &events, now)?;
-                let facts = facts(payment_id, &payment, &events, message, now, traceparent.as_deref())?;
-                store.outbox.publish(tx, &facts)?;
-                let doubled = if is_duplicate(&events) { doubled.keep(tx)? } else { false };
-                Ok((Captured::Now, doubled))
+                let payment = record(&store, tx, payment_id, loaded, &events, &cause)?;
+                store.outbox.publish(tx, &facts(payment_id, &payment, &events, &cause)?)?;
+                let alerted = match payment.captures.last() {
+                    Some(capture) => odd.keep(tx, capture)?,
+                    None => None,
+                };
+                Ok((Captured::Now, alerted))
             })
             .await?;
         let (captured, alerted) = committed;
-        let kind = if captured == Captured::Now { "payment_duplicate" } else { "payment_capture_refused" };
-        self.announce(kind, Some(payment_id), alerted);
+        if let Some(kind) = alerted {
+            self.announce(kind, Some(payment_id), true);
+        }
         Ok(captured)
     }
 }
 
-fn is_duplicate(events: &[PaymentEvent]) -> bool {
-    events.iter().any(|event| matches!(event, PaymentEvent::PaymentCaptured { duplicate: true, .. }))
-}
-
 /// What the others may know of it. Money that is late or comes a second time is not owed: both are `late` to them.
+/// Money in time that is less or more than was asked is told with its amount, and not `late`.
 fn facts(
     payment_id: PaymentId,
     payment: &Payment,
     events: &[PaymentEvent],
-    message: MessageId,
-    at: Timestamp,
-    traceparent: Option<&str>,
+    cause: &Cause,
 ) -> Result<Vec<Envelope>> {
+    let message = cause.message()?;
     let terms = payment.terms.as_ref().ok_or(Rejection::PaymentUnknown)?;
     let captures = events.iter().filter_map(|event| match event {
         PaymentEvent::PaymentCaptured {
@@ -134,5 +126,5 @@ fn facts(
         }),
         _ => None,
     });
-    captures.map(|fact| Envelope::new(message, at, traceparent.map(str::to_owned), &fact)).collect()
+    captures.map(|fact| Envelope::new(message, cause.at, cause.traceparent.clone(), &fact)).collect()
 }

@@ -3,19 +3,22 @@
 mod capture;
 mod close;
 mod open;
+mod prepare_attempt;
+mod quarantine;
 mod raise_alert;
 mod refund;
+mod resolve;
 mod retry_refund;
 mod settle_attempt;
 mod start_attempt;
 mod take_notification;
 
-pub(crate) use settle_attempt::over_at;
-pub(crate) use start_attempt::{FIRST_LOOK_AFTER, owned};
+pub(crate) use settle_attempt::{Settled, over_at};
+pub(crate) use start_attempt::first_look_after;
 
 pub use capture::{Captured, Report};
 pub use close::Closing;
 pub use refund::RefundTerms;
-pub use settle_attempt::Settled;
-pub use start_attempt::{AttemptView, Method, StartAttempt, Started};
+pub use resolve::{Reason, Resolution};
+pub use start_attempt::{AttemptView, StartAttempt, Started};
 pub use take_notification::Verdict;

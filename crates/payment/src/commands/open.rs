@@ -18,7 +18,7 @@ impl Payments {
     /// `payment.closed` when a close came first, `payment.id_reused` for other terms,
     /// `payment.amount_not_payable`.
     pub async fn open(&self, payment_id: PaymentId, terms: Terms) -> Result<()> {
-        let (store, now) = (self.store(), self.now());
+        let (store, cause) = (self.store(), self.cause());
         let tried = AtomicBool::new(false);
         let fresh = || Loaded { state: Payment::default(), version: 0 };
         self.db()
@@ -28,7 +28,7 @@ impl Payments {
                 let first_try = !tried.swap(true, Ordering::Relaxed);
                 let loaded = if first_try { fresh() } else { load_payment(&store, tx, payment_id)? };
                 let events = decide(&loaded.state, Command::Open(terms.clone()))?;
-                record(&store, tx, payment_id, loaded, &events, now)?;
+                record(&store, tx, payment_id, loaded, &events, &cause)?;
                 Ok(())
             })
             .await

@@ -5,16 +5,21 @@ use std::time::Duration;
 use merx_contracts::{
     Envelope,
     events::payment::PaymentRefunded,
-    ids::{AttemptId, MessageKind, PaymentId, RefundId},
+    ids::{AttemptId, PaymentId, RefundId},
 };
-use merx_kernel::{Guard, Money, Result};
-use merx_platform::trace;
+use merx_kernel::{Guard, Money, Result, Timestamp};
+use merx_sql::Tx;
 use serde_json::json;
 
+use super::quarantine::{DIFFERS, DOUBLE};
 use crate::{
     context::{Payments, by_age, load_payment, record, refunds_timer},
-    domain::{Command, Refund, RefundState, Rejection, decide},
-    provider::{RefundAnswer, RefundOrder},
+    domain::{CaptureKind, Command, Payment, Refund, RefundState, Rejection, decide},
+    provider::{CallBook, RefundAnswer, RefundOrder},
+    store::{
+        alerts::{self, Resolved},
+        quarantine,
+    },
 };
 
 /// Between two tries of a refund the wait doubles from here, the least the provider wants, …
@@ -30,6 +35,10 @@ const RETRY_DAILY: Duration = Duration::from_secs(24 * 3600);
 
 /// The alert of a refund that the provider refuses for good.
 const FAILED: &str = "payment_refund_failed";
+/// The alert of a refund that takes too long.
+const STUCK: &str = "payment_refund_stuck";
+/// What settles the alerts of money that went back after all.
+const RETURNED: &str = "The money went back.";
 
 /// What is asked when money shall go back.
 #[derive(Clone, Debug)]
@@ -51,24 +60,25 @@ impl Payments {
     /// # Errors
     /// `payment.refund_above_captured`, `payment.refund_id_reused`, `payment.not_found`.
     pub async fn refund(&self, payment_id: PaymentId, terms: RefundTerms) -> Result<RefundState> {
-        let (store, now) = (self.store(), self.now());
+        let (store, cause) = (self.store(), self.cause());
         self.db()
             .write("payment.refund", move |tx| {
                 let RefundTerms { refund_id, attempt_id, amount, reason } = terms.clone();
                 let loaded = load_payment(&store, tx, payment_id)?;
-                let command = Command::RequestRefund { refund_id, attempt_id, amount, reason, at: now };
+                let command = Command::RequestRefund { refund_id, attempt_id, amount, reason, at: cause.at };
                 let events = decide(&loaded.state, command)?;
                 let is_new = !events.is_empty();
-                let payment = record(&store, tx, payment_id, loaded, &events, now)?;
+                let payment = record(&store, tx, payment_id, loaded, &events, &cause)?;
                 if is_new {
-                    store.timers.schedule(tx, refunds_timer(payment_id), now)?;
+                    store.timers.schedule(tx, refunds_timer(payment_id), cause.at)?;
                 }
                 Ok(payment.refunds.get(&refund_id).ok_or(Rejection::RefundUnknown)?.state.clone())
             })
             .await
     }
 
-    /// Tries a refund that is under way once. `None` when it has ended, else when to try again.
+    /// Tries a refund that is under way once. `None` when it has ended, else when to try again. The calls are in
+    /// `book`; the caller keeps them.
     ///
     /// # Errors
     /// What the database answers; a provider that does not answer is no error here.
@@ -77,6 +87,7 @@ impl Payments {
         payment_id: PaymentId,
         refund_id: RefundId,
         refund: &Refund,
+        book: &CallBook,
     ) -> Result<Option<Duration>> {
         let order = RefundOrder {
             attempt_id: refund.attempt_id,
@@ -84,13 +95,15 @@ impl Payments {
             amount: refund.amount,
             reason: refund.reason.clone(),
         };
-        let why = match self.provider().refund(&order, self.now()).await {
+        let answer = self.provider().refund(&order, book).await;
+        let by = book.latest().map(|call| call.to_string());
+        let why = match answer {
             Ok(RefundAnswer::Succeeded) => {
-                self.settle_refund(payment_id, refund_id, refund, RefundState::Succeeded).await?;
+                self.settle_refund(payment_id, refund_id, refund, RefundState::Succeeded, by).await?;
                 return Ok(None);
             }
             Ok(RefundAnswer::Failed { code }) => {
-                self.settle_refund(payment_id, refund_id, refund, RefundState::Failed { code }).await?;
+                self.settle_refund(payment_id, refund_id, refund, RefundState::Failed { code }, by).await?;
                 return Ok(None);
             }
             Ok(RefundAnswer::Pending(why)) => why,
@@ -101,27 +114,27 @@ impl Payments {
         let wait = if age < TRIED_OFTEN_FOR { by_age(age, RETRY_MIN, RETRY_MAX) } else { RETRY_DAILY };
         if age + wait >= STUCK_AFTER {
             let detail = json!({ "refund_id": refund_id, "requested_at": refund.requested_at });
-            self.raise("payment_refund_stuck", Some(payment_id), detail).await?;
+            self.raise(self.alert(STUCK, Some(payment_id), detail).about(refund_id)).await?;
         }
         Ok(Some(wait))
     }
 
-    /// Records how a refund ended, in one transaction with what that means to others: a success is told, a failure is
-    /// an alert.
+    /// Records how a refund ended, in one transaction with what that means to others: a success is told and settles
+    /// what was alerted about it, a failure is an alert.
     async fn settle_refund(
         &self,
         payment_id: PaymentId,
         refund_id: RefundId,
         refund: &Refund,
         ended: RefundState,
+        by: Option<String>,
     ) -> Result<()> {
-        let (store, now) = (self.store(), self.now());
-        let (message, traceparent) = (self.ids().next::<MessageKind>(), trace::current_traceparent());
+        let (store, cause) = (self.store(), self.telling().after(by));
         let alert = match &ended {
             RefundState::Failed { code } => {
                 let detail =
                     json!({ "refund_id": refund_id, "requested_at": refund.requested_at, "code": code });
-                Some(self.alert(FAILED, Some(payment_id), detail))
+                Some(self.alert(FAILED, Some(payment_id), detail).about(refund_id))
             }
             _ => None,
         };
@@ -131,7 +144,7 @@ impl Payments {
                 let loaded = load_payment(&store, tx, payment_id)?;
                 let command = Command::SettleRefund { refund_id, state: ended.clone() };
                 let events = decide(&loaded.state, command)?;
-                let payment = record(&store, tx, payment_id, loaded, &events, now)?;
+                let payment = record(&store, tx, payment_id, loaded, &events, &cause)?;
                 if events.is_empty() {
                     return Ok(false);
                 }
@@ -141,11 +154,34 @@ impl Payments {
                 let terms = payment.terms.as_ref().ok_or(Rejection::PaymentUnknown)?;
                 let amount = payment.refunds.get(&refund_id).ok_or(Rejection::RefundUnknown)?.amount;
                 let fact = PaymentRefunded { payment_id, order_id: terms.order_id, refund_id, amount };
-                store.outbox.publish(tx, &[Envelope::new(message, now, traceparent.clone(), &fact)?])?;
+                let envelope = Envelope::new(cause.message()?, cause.at, cause.traceparent.clone(), &fact)?;
+                store.outbox.publish(tx, &[envelope])?;
+                settle_alerts(tx, payment_id, refund_id, &payment, cause.at)?;
                 Ok(false)
             })
             .await?;
         self.announce(FAILED, Some(payment_id), alerted);
         Ok(())
     }
+}
+
+/// Money went back: what was alerted about the refund has settled itself, and what was about the capture, once all of
+/// it is back.
+fn settle_alerts(
+    tx: &mut Tx<'_>,
+    payment_id: PaymentId,
+    refund_id: RefundId,
+    payment: &Payment,
+    at: Timestamp,
+) -> Result<()> {
+    let settled = Resolved { at, by: None, reason: RETURNED.to_owned() };
+    alerts::settle(tx, &[FAILED, STUCK], &refund_id.to_string(), &settled)?;
+    let refund = payment.refunds.get(&refund_id).ok_or(Rejection::RefundUnknown)?;
+    let Some(capture) = payment.capture_of(refund.attempt_id) else { return Ok(()) };
+    let all_back = payment.refunded_minor(refund.attempt_id) == capture.amount.minor;
+    if capture.kind() != CaptureKind::Owed && all_back {
+        alerts::settle(tx, &[DOUBLE, DIFFERS], &refund.attempt_id.to_string(), &settled)?;
+        quarantine::settle(tx, payment_id, refund.attempt_id, &settled)?;
+    }
+    Ok(())
 }

@@ -9,7 +9,8 @@ use super::capture::{Captured, Report};
 use crate::{
     context::{Payments, load_payment, record},
     domain::{Attempt, AttemptEnd, Command, Rejection, decide},
-    provider::Trade,
+    provider::{CallBook, Trade},
+    store,
 };
 
 /// How far the provider's clock may be behind ours before we would call an attempt expired too early.
@@ -17,12 +18,14 @@ const CLOCK_SKEW_MAX: Duration = Duration::from_secs(10);
 
 /// Where an attempt stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Settled {
+pub(crate) enum Settled {
     /// Its money came.
     Captured,
     /// Nothing more can come of it.
     Ended,
-    /// The buyer may still pay.
+    /// The provider does not know it yet: there is nothing to close, and until its expiry the buyer may begin.
+    Absent,
+    /// The buyer has begun and may pay, or has paid what cannot be booked.
     Open,
 }
 
@@ -33,15 +36,16 @@ pub(crate) fn over_at(attempt: &Attempt) -> Timestamp {
 
 impl Payments {
     /// Asks the provider about an attempt. With `close`, or once the attempt has expired, what the buyer has begun
-    /// is closed.
+    /// is closed. The calls are in `book`; the caller keeps them.
     ///
     /// # Errors
     /// `payment.provider_unavailable`: nobody knows, ask again; what the database answers.
-    pub async fn settle_attempt(
+    pub(crate) async fn settle_attempt(
         &self,
         payment_id: PaymentId,
         attempt_id: AttemptId,
         close: bool,
+        book: &CallBook,
     ) -> Result<Settled> {
         let payment = self.read(payment_id).await?;
         let attempt = payment.attempts.get(&attempt_id).ok_or(Rejection::AttemptUnknown)?;
@@ -49,44 +53,71 @@ impl Payments {
             return Ok(Settled::Captured);
         }
         let over = self.now() >= over_at(attempt);
-        let mut trade = self.provider().query(attempt_id, self.now()).await?;
+        let mut trade = self.provider().query(attempt_id, book).await?;
         if trade == Trade::Waiting && (close || over) {
-            trade = match self.provider().close(attempt_id, self.now()).await? {
+            trade = match self.provider().close(attempt_id, book).await? {
                 true => Trade::Closed,
                 // Refused: the buyer was faster. Only the query says so for certain.
-                false => self.provider().query(attempt_id, self.now()).await?,
+                false => self.provider().query(attempt_id, book).await?,
             };
         }
+        let by = book.latest().map(|call| call.to_string());
+        let end = |end| self.end_attempt(payment_id, attempt_id, end, by.clone());
         match trade {
             Trade::Paid { amount, provider_trade_no } => {
                 let report = Report { attempt_id, amount, provider_trade_no };
-                match self.capture(payment_id, report, None).await? {
+                match self.capture(payment_id, report, None, by.clone()).await? {
                     Captured::Now | Captured::Before => Ok(Settled::Captured),
                     // The alert is raised; a person decides. Until then it counts as payable.
                     Captured::Refused(_) => Ok(Settled::Open),
                 }
             }
-            Trade::Closed => self.end_attempt(payment_id, attempt_id, AttemptEnd::TradeClosed).await,
-            Trade::Absent if over => self.end_attempt(payment_id, attempt_id, AttemptEnd::Expired).await,
-            Trade::Absent | Trade::Waiting => Ok(Settled::Open),
+            Trade::Closed => end(AttemptEnd::TradeClosed).await,
+            Trade::Absent if over => end(AttemptEnd::Expired).await,
+            // Its code never left our hands, and does not once this is recorded: nobody can begin it.
+            Trade::Absent if close && attempt.is_unoffered() => end(AttemptEnd::NotOffered).await,
+            Trade::Absent => Ok(Settled::Absent),
+            Trade::Waiting => Ok(Settled::Open),
         }
     }
 
-    async fn end_attempt(
+    /// Records that nothing more can come of an attempt, unless its money came.
+    ///
+    /// # Errors
+    /// What the database answers.
+    pub(crate) async fn end_attempt(
         &self,
         payment_id: PaymentId,
         attempt_id: AttemptId,
         end: AttemptEnd,
+        by: Option<String>,
     ) -> Result<Settled> {
-        let (store, now) = (self.store(), self.now());
+        let (store, cause) = (self.store(), self.cause().after(by));
         self.db()
             .write("payment.end_attempt", move |tx| {
                 let loaded = load_payment(&store, tx, payment_id)?;
+                let attempt = loaded.state.attempts.get(&attempt_id).ok_or(Rejection::AttemptUnknown)?;
+                // Its code may have been handed out since it was asked about.
+                if end == AttemptEnd::NotOffered && !attempt.is_unoffered() {
+                    return Ok(Settled::Absent);
+                }
                 let events = decide(&loaded.state, Command::CloseAttempt { attempt_id, end })?;
-                let payment = record(&store, tx, payment_id, loaded, &events, now)?;
+                let payment = record(&store, tx, payment_id, loaded, &events, &cause)?;
                 let captured = payment.capture_of(attempt_id).is_some();
                 Ok(if captured { Settled::Captured } else { Settled::Ended })
             })
             .await
+    }
+
+    /// Keeps the calls of a piece of work that wrote nothing else.
+    ///
+    /// # Errors
+    /// What the database answers.
+    pub(crate) async fn keep_calls(&self, payment_id: PaymentId, book: &CallBook) -> Result<()> {
+        let calls = book.take();
+        if calls.is_empty() {
+            return Ok(());
+        }
+        self.db().write("payment.calls", move |tx| store::calls::record(tx, payment_id, &calls)).await
     }
 }

@@ -1,38 +1,34 @@
-//! Send the buyer to a cashier.
+//! Send the buyer to a cashier, or give out a code to scan.
 
 use std::time::Duration;
 
-use merx_contracts::ids::{AccountId, AttemptId, PaymentId};
+use merx_contracts::ids::{AccountId, AttemptId, AttemptKind, PaymentId};
 use merx_http::{Begun, IdempotencyKey};
-use merx_kernel::{Guard, Money, Result, Timestamp};
+use merx_kernel::{Guard, Id, Money, Result, Timestamp};
+use merx_platform::store::IdempotencyKeys;
+use merx_sql::Tx;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::settle_attempt::Settled;
 use crate::{
     context::{Payments, attempts_timer, load_payment, record},
-    domain::{Command, Payment, ProviderName, Rejection, decide},
-    provider::PayOrder,
-    store::PaymentRow,
+    domain::{Command, Method, Payment, Rejection, Status, decide},
+    provider::{CallBook, PayOrder},
+    store,
 };
 
-/// How long after an attempt began its provider is asked for the first time.
-pub(crate) const FIRST_LOOK_AFTER: Duration = Duration::from_secs(60);
-
-/// A way to pay.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Method {
-    /// Alipay's cashier in the browser.
-    AlipayPage,
-}
-
-impl Method {
-    const fn provider(self) -> ProviderName {
-        match self {
-            Self::AlipayPage => ProviderName::Alipay,
-        }
+/// How long after an attempt began its provider is asked for the first time. Who scans a code has his phone in hand
+/// and a page before him that waits.
+pub(crate) const fn first_look_after(method: Method) -> Duration {
+    match method {
+        Method::AlipayPage => Duration::from_secs(60),
+        Method::AlipayQr => Duration::from_secs(6),
     }
 }
+
+/// How often a request looks again when others change the payment meanwhile.
+const LOOKS_MAX: usize = 3;
 
 /// An attempt to pay, and where to go for it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -41,10 +37,19 @@ pub struct AttemptView {
     pub id: AttemptId,
     /// Of which payment.
     pub payment_id: PaymentId,
+    /// How it is paid.
+    pub method: Method,
     /// How much is asked.
     pub amount: Money,
-    /// Where to send the buyer's browser.
-    pub pay_url: String,
+    /// Where to send the buyer's browser, with `alipay_page`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pay_url: Option<String>,
+    /// The text of the QR code to show, with `alipay_qr`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub qr_code: Option<String>,
+    /// Where the code is drawn, as SVG.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub qr_svg_url: Option<String>,
     /// When the cashier stops taking money.
     pub expires_at: Timestamp,
 }
@@ -62,12 +67,6 @@ pub struct StartAttempt {
     pub key: IdempotencyKey,
 }
 
-/// The payment, if it is the buyer's; another's is not found.
-pub(crate) fn owned(row: Option<PaymentRow>, buyer: AccountId) -> Result<PaymentRow> {
-    let row = row.filter(|row| row.buyer == buyer || !Guard::Owner.on());
-    row.ok_or_else(|| Rejection::PaymentUnknown.into())
-}
-
 /// What an ask came to.
 #[derive(Clone, Debug)]
 pub struct Started {
@@ -77,54 +76,148 @@ pub struct Started {
     pub repeated: bool,
 }
 
+/// What one transaction came to.
+enum Tried {
+    /// The attempt is there.
+    Begun { attempt_id: AttemptId, repeated: bool, payment: Payment },
+    /// An attempt of another method is open.
+    Other(AttemptId),
+}
+
 impl Payments {
-    /// Starts an attempt, or answers the one that is open: one transaction of five statements. No answer is kept for
-    /// repetitions: the key names the attempt, and its URL is signed the same every time.
+    /// Starts an attempt, or answers the one that is open: one transaction of five statements. An open attempt of
+    /// another method is closed at the provider before; where the provider does not know it yet, the new one takes its
+    /// place. No answer is kept for repetitions: the key names the attempt, its URL is signed the same every time, and
+    /// its code is recorded.
     ///
     /// # Errors
-    /// `payment.not_found` (also for another's), `payment.closed`, `payment.already_captured`,
-    /// `payment.deadline_passed`, `request.idempotency_key_reused`.
+    /// `payment.not_found` (also for another's), `payment.closed`, `payment.already_captured`, `payment.in_review`,
+    /// `payment.deadline_passed`, `payment.too_many_attempts`, `payment.attempt_open` while the provider neither closes
+    /// nor loses the earlier one, `payment.provider_unavailable`, `request.idempotency_key_reused`; and those of
+    /// [`Self::prepared`].
     pub async fn start_attempt(&self, ask: StartAttempt) -> Result<Started> {
-        let StartAttempt { buyer, payment_id, method, key } = ask;
-        let (store, now) = (self.store(), self.now());
         let mine: AttemptId = self.ids().next();
-        let (attempt_id, repeated, payment) = self
-            .db()
+        let (book, mut replaces) = (self.book(), None);
+        for _ in 0..LOOKS_MAX {
+            let open = match self.try_start(ask, mine, replaces, &book).await? {
+                Tried::Begun { attempt_id, repeated, payment } => {
+                    // A signature takes longer than the whole transaction, so it is made after it, while nobody waits.
+                    let payment = self.prepared(ask.payment_id, attempt_id, payment).await?;
+                    let attempt = self.attempt_view(ask.payment_id, &payment, attempt_id)?;
+                    return Ok(Started { attempt, repeated });
+                }
+                Tried::Other(open) => open,
+            };
+            match self.settle_attempt(ask.payment_id, open, true, &book).await {
+                Ok(Settled::Absent) => replaces = Some(open),
+                Ok(Settled::Captured | Settled::Ended) => replaces = None,
+                Ok(Settled::Open) => break,
+                Err(doubt) => {
+                    self.keep_calls(ask.payment_id, &book).await?;
+                    return Err(doubt);
+                }
+            }
+        }
+        self.keep_calls(ask.payment_id, &book).await?;
+        Err(Rejection::AttemptOpen.into())
+    }
+
+    async fn try_start(
+        &self,
+        ask: StartAttempt,
+        mine: AttemptId,
+        replaces: Option<AttemptId>,
+        book: &CallBook,
+    ) -> Result<Tried> {
+        let StartAttempt { buyer, payment_id, method, key } = ask;
+        let (store, cause, calls) = (self.store(), self.cause().of(buyer), book.take());
+        self.db()
             .write("payment.start_attempt", move |tx| {
+                store::calls::record(tx, payment_id, &calls)?;
                 let loaded = load_payment(&store, tx, payment_id)?;
                 let terms = loaded.state.terms.as_ref();
                 if !terms.is_some_and(|terms| terms.buyer == buyer || !Guard::Owner.on()) {
                     return Err(Rejection::PaymentUnknown.into());
                 }
-                let wanted = loaded.state.open_attempt().map_or(mine, |(open, _)| open);
-                if let Begun::Repeated { effect, .. } = key.begin(store.idempotency, tx, wanted, now)? {
+                let wanted = match loaded.state.open_attempt() {
+                    Some((open, attempt)) if attempt.method == method => open,
+                    Some((open, _)) if loaded.state.status == Status::Open && replaces != Some(open) => {
+                        // A repetition of an earlier request must not end what was chosen after it.
+                        let Some(effect) = effect_of(&key, store.idempotency, tx, cause.at)? else {
+                            return Ok(Tried::Other(open));
+                        };
+                        return Ok(Tried::Begun {
+                            attempt_id: effect,
+                            repeated: true,
+                            payment: loaded.state,
+                        });
+                    }
+                    _ => mine,
+                };
+                if let Begun::Repeated { effect, .. } = key.begin(store.idempotency, tx, wanted, cause.at)? {
                     // The first request may have begun its attempt while this one waited for the key.
-                    return Ok((effect, true, load_payment(&store, tx, payment_id)?.state));
+                    let payment = load_payment(&store, tx, payment_id)?.state;
+                    return Ok(Tried::Begun { attempt_id: effect, repeated: true, payment });
                 }
-                let command =
-                    Command::StartAttempt { attempt_id: mine, provider: method.provider(), at: now };
+                let command = Command::StartAttempt { attempt_id: mine, method, replaces, at: cause.at };
                 let events = decide(&loaded.state, command)?;
-                let payment = record(&store, tx, payment_id, loaded, &events, now)?;
+                let payment = record(&store, tx, payment_id, loaded, &events, &cause)?;
                 if !events.is_empty() {
-                    store.timers.schedule(tx, attempts_timer(payment_id), now.plus(FIRST_LOOK_AFTER))?;
+                    let look_at = cause.at.plus(first_look_after(method));
+                    store.timers.schedule(tx, attempts_timer(payment_id), look_at)?;
                 }
-                Ok((wanted, false, payment))
+                Ok(Tried::Begun { attempt_id: wanted, repeated: false, payment })
             })
-            .await?;
-        // A signature takes longer than the whole transaction, so it is made after it, while nobody waits.
-        Ok(Started { attempt: self.attempt_view(payment_id, &payment, attempt_id)?, repeated })
+            .await
     }
 
-    fn attempt_view(&self, payment_id: PaymentId, payment: &Payment, id: AttemptId) -> Result<AttemptView> {
+    /// What the provider is asked for with an attempt.
+    pub(crate) fn pay_order<'a>(&self, payment: &'a Payment, id: AttemptId) -> Result<PayOrder<'a>> {
         let terms = payment.terms.as_ref().ok_or(Rejection::PaymentUnknown)?;
         let attempt = payment.attempts.get(&id).ok_or(Rejection::AttemptUnknown)?;
-        let pay_url = self.provider().pay_url(&PayOrder {
+        Ok(PayOrder {
             attempt_id: id,
             amount: attempt.amount,
             subject: &terms.subject,
             started_at: attempt.started_at,
             expires_at: attempt.expires_at,
-        })?;
-        Ok(AttemptView { id, payment_id, amount: attempt.amount, pay_url, expires_at: attempt.expires_at })
+        })
+    }
+
+    fn attempt_view(&self, payment_id: PaymentId, payment: &Payment, id: AttemptId) -> Result<AttemptView> {
+        let attempt = payment.attempts.get(&id).ok_or(Rejection::AttemptUnknown)?;
+        let pay_url = match attempt.method {
+            Method::AlipayPage => Some(self.provider().pay_url(&self.pay_order(payment, id)?)?),
+            Method::AlipayQr => None,
+        };
+        let qr_code = attempt.qr_code.clone();
+        let qr_svg_url = qr_code.as_ref().map(|_| format!("/v1/payments/{payment_id}/attempts/{id}/qr.svg"));
+        Ok(AttemptView {
+            id,
+            payment_id,
+            method: attempt.method,
+            amount: attempt.amount,
+            pay_url,
+            qr_code,
+            qr_svg_url,
+            expires_at: attempt.expires_at,
+        })
+    }
+}
+
+/// The attempt an earlier request with this key began, without claiming the key.
+fn effect_of(
+    key: &IdempotencyKey,
+    keys: IdempotencyKeys,
+    tx: &mut Tx<'_>,
+    now: Timestamp,
+) -> Result<Option<Id<AttemptKind>>> {
+    let found = keys.find(tx, key.scope)?;
+    let found = found.filter(|found| found.created_at > now.minus(IdempotencyKeys::KEPT));
+    let Some(found) = found.filter(|_| Guard::IdempotencyKey.on()) else { return Ok(None) };
+    // Claiming it says the same, and refuses it where it came with another request.
+    match key.begin(keys, tx, Id::<AttemptKind>::from_bits(u128::from_be_bytes(found.effect)), now)? {
+        Begun::Repeated { effect, .. } => Ok(Some(effect)),
+        Begun::Fresh => Ok(None),
     }
 }

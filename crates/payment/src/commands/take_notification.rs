@@ -3,18 +3,19 @@
 use aws_lc_rs::digest::{SHA256, digest};
 use merx_alipay::{Expected, Notification, Notified};
 use merx_contracts::ids::{AttemptId, PaymentId};
-use merx_kernel::{Guard, Id, Result};
+use merx_kernel::{Guard, Id, Money, Result};
+use merx_platform::trace;
 use serde_json::json;
 
-use super::capture::{Captured, Report};
+use super::{
+    capture::{Captured, Report},
+    quarantine::Misfit,
+};
 use crate::{
     context::Payments,
     domain::{Payment, ProviderName},
     store::{self, NotificationRow},
 };
-
-/// The alert of a notification that was signed, and yet does not agree with our record.
-const QUARANTINE: &str = "payment_notification_quarantined";
 
 /// Whether a notification counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,7 +40,8 @@ impl Payments {
             Err(error) if error.is("alipay.notification_invalid") => {
                 // Signed, but not to be read: the hash tells one from another and finds it in Alipay's records.
                 let detail = json!({ "problem": error.message(), "form_sha256": sha256_hex(form) });
-                return self.quarantine(None, detail).await;
+                self.quarantine_unreadable(detail).await?;
+                return Ok(Verdict::Quarantined);
             }
             Err(error) => {
                 if let Some(count) = self.unsigned().counted(self.now()) {
@@ -52,10 +54,11 @@ impl Payments {
         let sought = row.clone();
         let known = self.db().read("payment.notified", move |q| store::known_attempt(q, &sought)).await?;
         let Some(known) = known else {
-            return self
-                .quarantine(None, described(&notification, json!("the order number is not ours")))
-                .await;
+            let problem = json!("the order number is not ours");
+            self.quarantine(Misfit::Foreign, &notification, None, problem).await?;
+            return Ok(Verdict::Quarantined);
         };
+        let of = (known.payment_id, row.attempt_id, known.amount);
         let expected = Expected {
             app_id: self.alipay().app_id(),
             seller_id: self.alipay().seller_id(),
@@ -68,14 +71,16 @@ impl Payments {
                 .iter()
                 .map(|m| json!({ "field": m.field, "expected": m.expected, "found": m.found }))
                 .collect();
-            return self.quarantine(Some(known.payment_id), described(&notification, json!(fields))).await;
+            let misfit = Misfit::of(&mismatches, known.amount, notification.total_amount);
+            self.quarantine(misfit, &notification, Some(of), json!(fields)).await?;
+            return Ok(Verdict::Quarantined);
         }
         if known.recorded && Guard::CaptureOnce.on() {
             return Ok(Verdict::Taken);
         }
         match notification.notified() {
             Notified::Paid => self.take_paid(known.payment_id, &notification, row).await,
-            other => self.take_other(known.payment_id, &notification, other, row).await,
+            other => self.take_other(of, &notification, other, row).await,
         }
     }
 
@@ -90,7 +95,8 @@ impl Payments {
             amount: notification.total_amount,
             provider_trade_no: notification.trade_no.clone(),
         };
-        Ok(match self.capture(payment_id, report, Some(row)).await? {
+        let by = row.entry();
+        Ok(match self.capture(payment_id, report, Some(row), Some(by)).await? {
             Captured::Now | Captured::Before => Verdict::Taken,
             Captured::Refused(_) => Verdict::Quarantined,
         })
@@ -100,30 +106,34 @@ impl Payments {
     /// asking Alipay.
     async fn take_other(
         &self,
-        payment_id: PaymentId,
+        of: (PaymentId, AttemptId, Money),
         notification: &Notification,
         notified: Notified,
         row: NotificationRow,
     ) -> Result<Verdict> {
-        let mut payment = self.read(payment_id).await?;
-        if !agrees(&payment, row.attempt_id, notified) && notified != Notified::Waiting {
-            self.settle_attempt(payment_id, row.attempt_id, false).await?;
+        let (payment_id, attempt_id, _) = of;
+        let (mut payment, book) = (self.read(payment_id).await?, self.book());
+        if !agrees(&payment, attempt_id, notified) && notified != Notified::Waiting {
+            let settled = self.settle_attempt(payment_id, attempt_id, false, &book).await;
+            if let Err(doubt) = settled {
+                self.keep_calls(payment_id, &book).await?;
+                return Err(doubt);
+            }
             payment = self.read(payment_id).await?;
         }
-        if !agrees(&payment, row.attempt_id, notified) {
-            let detail =
-                described(notification, json!("the status does not agree with our record and Alipay's"));
-            return self.quarantine(Some(payment_id), detail).await;
+        if !agrees(&payment, attempt_id, notified) {
+            self.keep_calls(payment_id, &book).await?;
+            let problem = json!("the status does not agree with our record and Alipay's");
+            self.quarantine(Misfit::Contradiction, notification, Some(of), problem).await?;
+            return Ok(Verdict::Quarantined);
         }
-        let now = self.now();
-        let keep = move |tx: &mut merx_sql::Tx<'_>| store::record_notification(tx, &row, now);
+        let (now, calls) = (self.now(), book.take());
+        let keep = move |tx: &mut merx_sql::Tx<'_>| {
+            store::calls::record(tx, payment_id, &calls)?;
+            store::record_notification(tx, &row, now)
+        };
         let _ = self.db().write("payment.notification", keep).await?;
         Ok(Verdict::Taken)
-    }
-
-    async fn quarantine(&self, payment_id: Option<PaymentId>, detail: serde_json::Value) -> Result<Verdict> {
-        self.raise(QUARANTINE, payment_id, detail).await?;
-        Ok(Verdict::Quarantined)
     }
 }
 
@@ -154,23 +164,10 @@ fn row_of(notification: &Notification) -> NotificationRow {
         // A number that is not of our making names no attempt; zero names none either.
         attempt_id: Id::parse_bare(notification.out_trade_no.as_str()).unwrap_or(Id::from_bits(0)),
         notify_id: notification.notify_id.clone(),
+        trace_id: trace::current().map(|trace| trace.trace_id()),
     }
 }
 
 fn sha256_hex(bytes: &[u8]) -> String {
     digest(&SHA256, bytes).as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// What a person needs to look into it; nothing about the buyer.
-fn described(notification: &Notification, problem: serde_json::Value) -> serde_json::Value {
-    json!({
-        "problem": problem,
-        "notify_id": notification.notify_id,
-        "app_id": notification.app_id,
-        "seller_id": notification.seller_id,
-        "out_trade_no": notification.out_trade_no,
-        "trade_no": notification.trade_no,
-        "trade_status": notification.trade_status,
-        "total_amount": notification.total_amount,
-    })
 }

@@ -4,8 +4,8 @@ use merx_contracts::ids::{AttemptId, RefundId};
 use merx_kernel::{Guard, Money, Timestamp};
 
 use super::{
-    attempt_expiry,
-    event::{AttemptEnd, PaymentEvent, ProviderName},
+    ATTEMPTS_MAX, attempt_expiry,
+    event::{AttemptEnd, Method, PaymentEvent},
     is_payable,
     rejection::Rejection,
     state::{Payment, RefundState, Status, Terms},
@@ -16,14 +16,24 @@ use super::{
 pub enum Command {
     /// Let the buyer pay.
     Open(Terms),
-    /// Send the buyer to a cashier. While an attempt is open it makes no event: there is one open attempt at most.
+    /// Send the buyer to a cashier, or give out a code. While an attempt of the same method is open it makes no event:
+    /// there is one open attempt at most. One of another method must have ended, or be named as replaced.
     StartAttempt {
         /// The identity of the attempt, if it is begun.
         attempt_id: AttemptId,
-        /// Whose cashier.
-        provider: ProviderName,
+        /// How.
+        method: Method,
+        /// The attempt whose place it takes: one that the provider does not know yet, so that it cannot be closed.
+        replaces: Option<AttemptId>,
         /// Now.
         at: Timestamp,
+    },
+    /// The provider made the QR code of an attempt.
+    PrepareAttempt {
+        /// Which.
+        attempt_id: AttemptId,
+        /// The text of the code.
+        qr_code: String,
     },
     /// The provider says that nothing more can come of an attempt.
     CloseAttempt {
@@ -83,9 +93,10 @@ type Decision = Result<Vec<PaymentEvent>, Rejection>;
 pub fn decide(payment: &Payment, command: Command) -> Decision {
     match command {
         Command::Open(terms) => open(payment, terms),
-        Command::StartAttempt { attempt_id, provider, at } => {
-            start_attempt(payment, attempt_id, provider, at)
+        Command::StartAttempt { attempt_id, method, replaces, at } => {
+            start_attempt(payment, attempt_id, method, replaces, at)
         }
+        Command::PrepareAttempt { attempt_id, qr_code } => prepare_attempt(payment, attempt_id, qr_code),
         Command::CloseAttempt { attempt_id, end } => close_attempt(payment, attempt_id, end),
         Command::Capture { attempt_id, amount, provider_trade_no } => {
             capture(payment, attempt_id, amount, provider_trade_no)
@@ -118,13 +129,15 @@ fn open(payment: &Payment, terms: Terms) -> Decision {
 fn start_attempt(
     payment: &Payment,
     attempt_id: AttemptId,
-    provider: ProviderName,
+    method: Method,
+    replaces: Option<AttemptId>,
     at: Timestamp,
 ) -> Decision {
     let terms = payment.terms.as_ref().ok_or(Rejection::PaymentUnknown)?;
     match payment.status {
         Status::Absent => return Err(Rejection::PaymentUnknown),
         Status::Captured => return Err(Rejection::AlreadyCaptured),
+        Status::Quarantined => return Err(Rejection::InReview),
         Status::Closing | Status::Closed => return Err(Rejection::PaymentClosed),
         Status::Open => {}
     }
@@ -132,11 +145,44 @@ fn start_attempt(
     if at >= expires_at {
         return Err(Rejection::DeadlinePassed);
     }
-    if payment.open_attempt().is_some() || payment.attempts.contains_key(&attempt_id) {
+    let mut events = Vec::new();
+    match payment.open_attempt() {
+        _ if payment.attempts.contains_key(&attempt_id) => return Ok(events),
+        Some((_, open)) if open.method == method => return Ok(events),
+        Some((open, _)) if replaces == Some(open) => {
+            events.push(PaymentEvent::AttemptSuperseded { attempt_id: open, by: attempt_id });
+        }
+        Some(_) => return Err(Rejection::AttemptOpen),
+        None => {}
+    }
+    if payment.attempts.len() >= ATTEMPTS_MAX {
+        return Err(Rejection::AttemptsTooMany);
+    }
+    let (provider, amount) = (method.provider(), terms.amount);
+    let started_at = at;
+    events.push(PaymentEvent::AttemptStarted {
+        attempt_id,
+        provider,
+        method,
+        amount,
+        started_at,
+        expires_at,
+    });
+    Ok(events)
+}
+
+fn prepare_attempt(payment: &Payment, attempt_id: AttemptId, qr_code: String) -> Decision {
+    let attempt = payment.attempts.get(&attempt_id).ok_or(Rejection::AttemptUnknown)?;
+    if attempt.qr_code.is_some() {
         return Ok(Vec::new());
     }
-    let amount = terms.amount;
-    Ok(vec![PaymentEvent::AttemptStarted { attempt_id, provider, amount, started_at: at, expires_at }])
+    if payment.capture_of(attempt_id).is_some() {
+        return Err(Rejection::AlreadyCaptured);
+    }
+    if attempt.end.is_some() || attempt.method != Method::AlipayQr {
+        return Err(Rejection::AttemptEnded);
+    }
+    Ok(vec![PaymentEvent::AttemptPrepared { attempt_id, qr_code }])
 }
 
 fn close_attempt(payment: &Payment, attempt_id: AttemptId, end: AttemptEnd) -> Decision {
@@ -150,7 +196,8 @@ fn close_attempt(payment: &Payment, attempt_id: AttemptId, end: AttemptEnd) -> D
 
 fn capture(payment: &Payment, attempt_id: AttemptId, amount: Money, provider_trade_no: String) -> Decision {
     let attempt = payment.attempts.get(&attempt_id).ok_or(Rejection::AttemptUnknown)?;
-    if amount != attempt.amount && Guard::NotificationFields.on() {
+    // Another amount is money all the same and is recorded as what it is; another currency is not comparable.
+    if amount.currency != attempt.amount.currency {
         return Err(Rejection::AmountDiffers);
     }
     match payment.capture_of(attempt_id) {
@@ -173,19 +220,21 @@ fn capture(payment: &Payment, attempt_id: AttemptId, amount: Money, provider_tra
     }])
 }
 
+fn is_payable_still(payment: &Payment) -> bool {
+    payment.payable_attempts().next().is_some()
+}
+
 fn request_close(payment: &Payment) -> Decision {
     match payment.status {
-        Status::Open if payment.open_attempt().is_some() => Ok(vec![PaymentEvent::CloseRequested {}]),
+        Status::Open if is_payable_still(payment) => Ok(vec![PaymentEvent::CloseRequested {}]),
         _ => Ok(Vec::new()),
     }
 }
 
 fn close(payment: &Payment) -> Decision {
     match payment.status {
-        Status::Captured | Status::Closed => Ok(Vec::new()),
-        Status::Open | Status::Closing
-            if payment.open_attempt().is_some() && Guard::CloseBeforeRelease.on() =>
-        {
+        Status::Captured | Status::Quarantined | Status::Closed => Ok(Vec::new()),
+        Status::Open | Status::Closing if is_payable_still(payment) && Guard::CloseBeforeRelease.on() => {
             Err(Rejection::AttemptOpen)
         }
         Status::Absent | Status::Open | Status::Closing => Ok(vec![PaymentEvent::PaymentClosed {}]),

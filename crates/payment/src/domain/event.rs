@@ -3,7 +3,9 @@
 use merx_contracts::ids::{AccountId, AttemptId, OrderId, RefundId};
 use merx_kernel::{Error, Money, Result, Timestamp};
 use merx_platform::aggregate::DomainEvent;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// Who moves the money.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -22,14 +24,56 @@ impl ProviderName {
     }
 }
 
+/// A way to pay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Method {
+    /// Alipay's cashier in the browser.
+    AlipayPage,
+    /// A QR code that the buyer scans with Alipay's app.
+    AlipayQr,
+}
+
+impl Method {
+    /// Every way to pay.
+    pub const ALL: &'static [Self] = &[Self::AlipayPage, Self::AlipayQr];
+
+    /// Whose it is.
+    pub const fn provider(self) -> ProviderName {
+        match self {
+            Self::AlipayPage | Self::AlipayQr => ProviderName::Alipay,
+        }
+    }
+    /// The stored and public name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::AlipayPage => "alipay_page",
+            Self::AlipayQr => "alipay_qr",
+        }
+    }
+}
+
 /// Why nothing more can come of an attempt.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum AttemptEnd {
     /// The provider closed its trade, unpaid.
     TradeClosed,
     /// The buyer never came to the cashier, and the time that was sent with the request is over.
     Expired,
+    /// Its QR code never left our hands, so nobody can have scanned it. Since schema 2.
+    NotOffered,
+}
+
+impl AttemptEnd {
+    /// The stored and public name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::TradeClosed => "trade_closed",
+            Self::Expired => "expired",
+            Self::NotOffered => "not_offered",
+        }
+    }
 }
 
 /// An event of a payment's stream. Shapes are never changed, only followed by a new schema that is upcast on read.
@@ -49,18 +93,36 @@ pub enum PaymentEvent {
         /// What the cashier shows.
         subject: String,
     },
-    /// The buyer was sent to a provider's cashier.
+    /// The buyer was sent to a provider's cashier, or is to be given a code. Schema 1 had no method: there was only
+    /// the page.
     AttemptStarted {
         /// Its bare form is our order number at the provider.
         attempt_id: AttemptId,
         /// Whose cashier.
         provider: ProviderName,
+        /// How.
+        method: Method,
         /// How much is asked.
         amount: Money,
         /// When it began.
         started_at: Timestamp,
         /// Sent to the provider: after it nobody can begin to pay.
         expires_at: Timestamp,
+    },
+    /// The provider made the QR code of an attempt. No code is handed out before this is durable.
+    AttemptPrepared {
+        /// Which.
+        attempt_id: AttemptId,
+        /// The text of the code.
+        qr_code: String,
+    },
+    /// The buyer chose another way. The provider knows nothing of this attempt yet, so that it cannot be closed: it is
+    /// not offered any more, and until its expiry may all the same be paid.
+    AttemptSuperseded {
+        /// Which.
+        attempt_id: AttemptId,
+        /// The attempt that took its place.
+        by: AttemptId,
     },
     /// Nothing more can come of an attempt.
     AttemptClosed {
@@ -128,14 +190,13 @@ pub enum PaymentEvent {
     },
 }
 
-/// The version of the shapes above.
-const SCHEMA: i64 = 1;
-
 impl DomainEvent for PaymentEvent {
     fn name(&self) -> &'static str {
         match self {
             Self::PaymentOpened { .. } => "PaymentOpened",
             Self::AttemptStarted { .. } => "AttemptStarted",
+            Self::AttemptPrepared { .. } => "AttemptPrepared",
+            Self::AttemptSuperseded { .. } => "AttemptSuperseded",
             Self::AttemptClosed { .. } => "AttemptClosed",
             Self::PaymentCaptured { .. } => "PaymentCaptured",
             Self::CloseRequested {} => "CloseRequested",
@@ -148,22 +209,51 @@ impl DomainEvent for PaymentEvent {
     }
 
     fn schema(&self) -> i64 {
-        SCHEMA
+        newest(self.name())
     }
 
     fn encode(&self) -> Result<String> {
-        let unwritable = |e| Error::internal("a payment event cannot be written as JSON").with_source(e);
-        let mut tagged = serde_json::to_value(self).map_err(unwritable)?;
-        serde_json::to_string(&tagged["body"].take()).map_err(unwritable)
+        serde_json::to_string(&self.body()?).map_err(unwritable)
     }
 
     fn decode(name: &str, schema: i64, body: &str) -> Result<Self> {
         let unreadable = || Error::internal(format!("cannot read payment event {name} of schema {schema}"));
-        if schema != SCHEMA {
+        if !(1..=newest(name)).contains(&schema) {
             return Err(unreadable());
         }
-        let body: serde_json::Value = serde_json::from_str(body).map_err(|e| unreadable().with_source(e))?;
+        let mut body: Value = serde_json::from_str(body).map_err(|e| unreadable().with_source(e))?;
+        if name == "AttemptStarted" && schema == 1 {
+            body["method"] = Method::AlipayPage.as_str().into();
+        }
         serde_json::from_value(serde_json::json!({ "name": name, "body": body }))
             .map_err(|e| unreadable().with_source(e))
+    }
+}
+
+/// The version of the shape above, by the event's name.
+const fn newest(name: &str) -> i64 {
+    match name.as_bytes() {
+        b"AttemptStarted" | b"AttemptClosed" => 2,
+        _ => 1,
+    }
+}
+
+fn unwritable(error: serde_json::Error) -> Error {
+    Error::internal("a payment event cannot be written as JSON").with_source(error)
+}
+
+impl PaymentEvent {
+    /// Whether others are told of it.
+    pub(crate) const fn is_told(&self) -> bool {
+        matches!(self, Self::PaymentCaptured { .. } | Self::RefundSucceeded { .. })
+    }
+
+    /// What is stored of it, as JSON.
+    ///
+    /// # Errors
+    /// `Internal` when it cannot be written.
+    pub(crate) fn body(&self) -> Result<Value> {
+        let mut tagged = serde_json::to_value(self).map_err(unwritable)?;
+        Ok(tagged["body"].take())
     }
 }

@@ -7,9 +7,9 @@ mod rejection;
 mod state;
 
 pub use decide::{Command, decide};
-pub use event::{AttemptEnd, PaymentEvent, ProviderName};
+pub use event::{AttemptEnd, Method, PaymentEvent, ProviderName};
 pub use rejection::Rejection;
-pub use state::{Attempt, Capture, Payment, Refund, RefundState, Status, Terms};
+pub use state::{Attempt, Capture, CaptureKind, Payment, Refund, RefundState, Status, Terms};
 
 use std::time::Duration;
 
@@ -21,6 +21,9 @@ pub const ATTEMPT_MARGIN: Duration = Duration::from_secs(60);
 
 /// The most one payment may ask for, 100,000,000.00: the limit of `alipay.trade.page.pay`.
 pub const AMOUNT_MINOR_MAX: i64 = 10_000_000_000;
+
+/// The most attempts of one payment, so that its stream stays short.
+pub const ATTEMPTS_MAX: usize = 20;
 
 /// When an attempt of a payment due at `deadline` ends: whole seconds, because the provider counts in them.
 pub fn attempt_expiry(deadline: Timestamp) -> Timestamp {

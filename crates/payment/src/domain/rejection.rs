@@ -11,6 +11,8 @@ pub enum Rejection {
     PaymentClosed,
     /// The payment is already paid.
     AlreadyCaptured,
+    /// Money came that is not what was asked; a person decides.
+    InReview,
     /// Too little time is left for an attempt.
     DeadlinePassed,
     /// No provider takes this amount or currency.
@@ -21,6 +23,14 @@ pub enum Rejection {
     AttemptUnknown,
     /// An attempt is still open at the provider.
     AttemptOpen,
+    /// The attempt has ended.
+    AttemptEnded,
+    /// The payment was tried too often.
+    AttemptsTooMany,
+    /// The provider does not let the shop take money this way.
+    MethodRefused,
+    /// The attempt has no QR code that can be paid.
+    QrUnavailable,
     /// The provider speaks of another amount than the attempt asked.
     AmountDiffers,
     /// Another trade of the provider has already paid this attempt.
@@ -33,6 +43,12 @@ pub enum Rejection {
     RefundUnknown,
     /// The refund has already ended, and not this way.
     RefundSettled,
+    /// No such alert.
+    AlertUnknown,
+    /// The alert was resolved before.
+    AlertResolved,
+    /// Nothing of this id is in quarantine.
+    QuarantineUnknown,
 }
 
 impl Rejection {
@@ -41,17 +57,25 @@ impl Rejection {
         Self::PaymentUnknown,
         Self::PaymentClosed,
         Self::AlreadyCaptured,
+        Self::InReview,
         Self::DeadlinePassed,
         Self::AmountNotPayable,
         Self::PaymentReused,
         Self::AttemptUnknown,
         Self::AttemptOpen,
+        Self::AttemptEnded,
+        Self::AttemptsTooMany,
+        Self::MethodRefused,
+        Self::QrUnavailable,
         Self::AmountDiffers,
         Self::TradeDiffers,
         Self::RefundAboveCaptured,
         Self::RefundReused,
         Self::RefundUnknown,
         Self::RefundSettled,
+        Self::AlertUnknown,
+        Self::AlertResolved,
+        Self::QuarantineUnknown,
     ];
 
     /// The stable code, documented in `docs/errors`.
@@ -60,17 +84,25 @@ impl Rejection {
             Self::PaymentUnknown => "payment.not_found",
             Self::PaymentClosed => "payment.closed",
             Self::AlreadyCaptured => "payment.already_captured",
+            Self::InReview => "payment.in_review",
             Self::DeadlinePassed => "payment.deadline_passed",
             Self::AmountNotPayable => "payment.amount_not_payable",
             Self::PaymentReused => "payment.id_reused",
             Self::AttemptUnknown => "payment.attempt_unknown",
             Self::AttemptOpen => "payment.attempt_open",
+            Self::AttemptEnded => "payment.attempt_ended",
+            Self::AttemptsTooMany => "payment.too_many_attempts",
+            Self::MethodRefused => "payment.method_refused",
+            Self::QrUnavailable => "payment.qr_unavailable",
             Self::AmountDiffers => "payment.amount_differs",
             Self::TradeDiffers => "payment.trade_differs",
             Self::RefundAboveCaptured => "payment.refund_above_captured",
             Self::RefundReused => "payment.refund_id_reused",
             Self::RefundUnknown => "payment.refund_unknown",
             Self::RefundSettled => "payment.refund_settled",
+            Self::AlertUnknown => "payment.alert_unknown",
+            Self::AlertResolved => "payment.alert_resolved",
+            Self::QuarantineUnknown => "payment.quarantine_unknown",
         }
     }
 
@@ -79,17 +111,25 @@ impl Rejection {
             Self::PaymentUnknown => "There is no such payment.",
             Self::PaymentClosed => "The payment is closed or being closed; no new way to pay it is begun.",
             Self::AlreadyCaptured => "The payment is already paid.",
+            Self::InReview => "Money came that is not what was asked; a person looks into it.",
             Self::DeadlinePassed => "The time to pay is over.",
             Self::AmountNotPayable => "The amount must be from 0.01 to 100000000.00 CNY.",
             Self::PaymentReused => "The payment id was used for another payment.",
             Self::AttemptUnknown => "There is no such attempt to pay.",
             Self::AttemptOpen => "An attempt to pay is still open at the provider.",
+            Self::AttemptEnded => "The attempt has ended; begin another.",
+            Self::AttemptsTooMany => "There were too many attempts to pay; use one of them.",
+            Self::MethodRefused => "The provider refuses this way to pay; choose another.",
+            Self::QrUnavailable => "There is no QR code to pay here.",
             Self::AmountDiffers => "The amount is another than was asked.",
             Self::TradeDiffers => "Another trade of the provider has paid this attempt.",
             Self::RefundAboveCaptured => "The refunds would come to more than was captured.",
             Self::RefundReused => "The refund id was used for another refund.",
             Self::RefundUnknown => "There is no such refund.",
             Self::RefundSettled => "The refund has already ended, and not this way.",
+            Self::AlertUnknown => "There is no such alert.",
+            Self::AlertResolved => "It was resolved before.",
+            Self::QuarantineUnknown => "Nothing of this id is in quarantine.",
         }
     }
 }
@@ -97,9 +137,12 @@ impl Rejection {
 impl From<Rejection> for Error {
     fn from(rejection: Rejection) -> Self {
         let kind = match rejection {
-            Rejection::PaymentUnknown | Rejection::AttemptUnknown | Rejection::RefundUnknown => {
-                ErrorKind::NotFound
-            }
+            Rejection::PaymentUnknown
+            | Rejection::AttemptUnknown
+            | Rejection::RefundUnknown
+            | Rejection::QrUnavailable
+            | Rejection::AlertUnknown
+            | Rejection::QuarantineUnknown => ErrorKind::NotFound,
             _ => ErrorKind::Rejected,
         };
         Self::new(kind, rejection.code(), rejection.message())

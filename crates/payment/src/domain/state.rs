@@ -4,12 +4,15 @@ use std::collections::BTreeMap;
 
 use merx_contracts::ids::{AccountId, AttemptId, OrderId, RefundId};
 use merx_kernel::{Money, Timestamp};
-use merx_platform::aggregate::Aggregate;
+use merx_platform::{Snapshots, aggregate::Aggregate};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
-use super::event::{AttemptEnd, PaymentEvent, ProviderName};
+use super::event::{AttemptEnd, Method, PaymentEvent, ProviderName};
 
 /// Where a payment stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Status {
     /// Nothing is known of it.
     #[default]
@@ -20,13 +23,16 @@ pub enum Status {
     Closing,
     /// It was paid in time.
     Captured,
+    /// Money came in time, and not as much as was asked: a person decides.
+    Quarantined,
     /// It cannot be paid any more; money that comes all the same is late.
     Closed,
 }
 
 impl Status {
     /// Every status.
-    pub const ALL: &'static [Self] = &[Self::Absent, Self::Open, Self::Closing, Self::Captured, Self::Closed];
+    pub const ALL: &'static [Self] =
+        &[Self::Absent, Self::Open, Self::Closing, Self::Captured, Self::Quarantined, Self::Closed];
 
     /// The stored and public name.
     pub const fn as_str(self) -> &'static str {
@@ -35,33 +41,80 @@ impl Status {
             Self::Open => "open",
             Self::Closing => "closing",
             Self::Captured => "captured",
+            Self::Quarantined => "quarantined",
             Self::Closed => "closed",
         }
     }
 }
 
 /// One try to pay.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Attempt {
     /// Whose cashier.
     pub provider: ProviderName,
+    /// How.
+    pub method: Method,
     /// How much was asked.
     pub amount: Money,
     /// When it began.
     pub started_at: Timestamp,
     /// The end that was sent to the provider.
     pub expires_at: Timestamp,
+    /// The text of its QR code, once the provider made one.
+    pub qr_code: Option<String>,
+    /// The attempt that took its place.
+    pub superseded_by: Option<AttemptId>,
     /// Why nothing more can come of it, once that is known.
     pub end: Option<AttemptEnd>,
 }
 
+impl Attempt {
+    /// Whether nobody outside can know of it: a code that was not recorded was not handed out.
+    pub const fn is_unoffered(&self) -> bool {
+        matches!(self.method, Method::AlipayQr) && self.qr_code.is_none()
+    }
+}
+
+/// What captured money is, compared with what was asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CaptureKind {
+    /// What was owed, in time.
+    Owed,
+    /// Less than was asked.
+    Under,
+    /// More than was asked.
+    Over,
+    /// Beside money that had come before.
+    Double,
+    /// For a payment that was closed before.
+    Late,
+}
+
+impl CaptureKind {
+    /// The stored and public name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Owed => "owed",
+            Self::Under => "under",
+            Self::Over => "over",
+            Self::Double => "double",
+            Self::Late => "late",
+        }
+    }
+}
+
 /// Money the provider has taken for us.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Capture {
     /// The attempt that brought it.
     pub attempt_id: AttemptId,
     /// How much.
     pub amount: Money,
+    /// How much was asked.
+    pub asked: Money,
     /// The provider's own number.
     pub provider_trade_no: String,
     /// The payment was closed before.
@@ -70,8 +123,26 @@ pub struct Capture {
     pub duplicate: bool,
 }
 
+impl Capture {
+    /// What the money is.
+    pub const fn kind(&self) -> CaptureKind {
+        if self.late {
+            CaptureKind::Late
+        } else if self.duplicate {
+            CaptureKind::Double
+        } else if self.amount.minor < self.asked.minor {
+            CaptureKind::Under
+        } else if self.amount.minor > self.asked.minor {
+            CaptureKind::Over
+        } else {
+            CaptureKind::Owed
+        }
+    }
+}
+
 /// How far a refund has come.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum RefundState {
     /// The provider has not confirmed yet.
     Requested,
@@ -96,7 +167,8 @@ impl RefundState {
 }
 
 /// Money that goes back.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Refund {
     /// Whose money.
     pub attempt_id: AttemptId,
@@ -111,7 +183,8 @@ pub struct Refund {
 }
 
 /// What was agreed when the payment was opened.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Terms {
     /// What it pays for.
     pub order_id: OrderId,
@@ -126,7 +199,8 @@ pub struct Terms {
 }
 
 /// A payment.
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Payment {
     /// Where it stands.
     pub status: Status,
@@ -141,12 +215,15 @@ pub struct Payment {
 }
 
 impl Payment {
-    /// The attempt the buyer may still pay, if there is one.
+    /// Every attempt of which money may still come: the one that is offered, and those whose place it took.
+    pub fn payable_attempts(&self) -> impl Iterator<Item = (AttemptId, &Attempt)> {
+        let payable = |id: &AttemptId, a: &Attempt| a.end.is_none() && self.capture_of(*id).is_none();
+        self.attempts.iter().filter(move |(id, a)| payable(id, a)).map(|(id, a)| (*id, a))
+    }
+
+    /// The attempt that is offered to the buyer, if there is one.
     pub fn open_attempt(&self) -> Option<(AttemptId, &Attempt)> {
-        self.attempts
-            .iter()
-            .find(|(id, a)| a.end.is_none() && self.capture_of(**id).is_none())
-            .map(|(id, a)| (*id, a))
+        self.payable_attempts().find(|(_, a)| a.superseded_by.is_none())
     }
 
     /// The money an attempt brought.
@@ -163,6 +240,23 @@ impl Payment {
             .sum()
     }
 
+    /// Minor units of an attempt's money that went back.
+    pub fn refunded_minor(&self, attempt_id: AttemptId) -> i64 {
+        let back = self.refunds.values().filter(|r| r.attempt_id == attempt_id);
+        back.filter(|r| r.state == RefundState::Succeeded).map(|r| r.amount.minor).sum()
+    }
+
+    /// Where the payment stands once this money is there too. Late money opens nothing again, and what was decided
+    /// before stays.
+    const fn status_with(&self, capture: &Capture) -> Status {
+        match (self.status, capture.kind()) {
+            (status @ (Status::Captured | Status::Quarantined), _) => status,
+            (status, CaptureKind::Late) => status,
+            (_, CaptureKind::Under | CaptureKind::Over) => Status::Quarantined,
+            (_, CaptureKind::Owed | CaptureKind::Double) => Status::Captured,
+        }
+    }
+
     fn settle(&mut self, refund_id: RefundId, state: RefundState) {
         if let Some(refund) = self.refunds.get_mut(&refund_id) {
             refund.state = state;
@@ -173,6 +267,8 @@ impl Payment {
 impl Aggregate for Payment {
     type State = Self;
     type Event = PaymentEvent;
+    /// Attempts and tries to refund may be many. A state that changes its shape, or is folded otherwise, is a new number.
+    const SNAPSHOTS: Option<Snapshots<Self>> = Some(Snapshots::json(1));
 
     fn evolve(mut state: Self, event: &PaymentEvent) -> Self {
         match event.clone() {
@@ -180,10 +276,21 @@ impl Aggregate for Payment {
                 state.status = Status::Open;
                 state.terms = Some(Terms { order_id, buyer, amount, deadline, subject });
             }
-            PaymentEvent::AttemptStarted { attempt_id, provider, amount, started_at, expires_at } => {
-                state
-                    .attempts
-                    .insert(attempt_id, Attempt { provider, amount, started_at, expires_at, end: None });
+            PaymentEvent::AttemptStarted { attempt_id, provider, method, amount, started_at, expires_at } => {
+                let (qr_code, superseded_by, end) = (None, None, None);
+                let attempt =
+                    Attempt { provider, method, amount, started_at, expires_at, qr_code, superseded_by, end };
+                state.attempts.insert(attempt_id, attempt);
+            }
+            PaymentEvent::AttemptPrepared { attempt_id, qr_code } => {
+                if let Some(attempt) = state.attempts.get_mut(&attempt_id) {
+                    attempt.qr_code = Some(qr_code);
+                }
+            }
+            PaymentEvent::AttemptSuperseded { attempt_id, by } => {
+                if let Some(attempt) = state.attempts.get_mut(&attempt_id) {
+                    attempt.superseded_by = Some(by);
+                }
             }
             PaymentEvent::AttemptClosed { attempt_id, end } => {
                 if let Some(attempt) = state.attempts.get_mut(&attempt_id) {
@@ -193,10 +300,10 @@ impl Aggregate for Payment {
             PaymentEvent::PaymentCaptured {
                 attempt_id, amount, provider_trade_no, late, duplicate, ..
             } => {
-                state.captures.push(Capture { attempt_id, amount, provider_trade_no, late, duplicate });
-                if !late {
-                    state.status = Status::Captured;
-                }
+                let asked = state.attempts.get(&attempt_id).map_or(amount, |attempt| attempt.amount);
+                let capture = Capture { attempt_id, amount, asked, provider_trade_no, late, duplicate };
+                state.status = state.status_with(&capture);
+                state.captures.push(capture);
             }
             PaymentEvent::CloseRequested {} => state.status = Status::Closing,
             PaymentEvent::PaymentClosed {} => state.status = Status::Closed,

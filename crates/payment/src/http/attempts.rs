@@ -1,8 +1,11 @@
-//! `POST /v1/payments/{payment}/attempts`.
+//! `POST /v1/payments/{payment}/attempts`, `GET /v1/payments/{payment}/attempts/{attempt}/qr.svg`.
 
-use axum::{extract::State, response::Response};
-use http::StatusCode;
-use merx_contracts::ids::PaymentId;
+use axum::{
+    extract::State,
+    response::{IntoResponse, Response},
+};
+use http::{StatusCode, header};
+use merx_contracts::ids::{AttemptId, PaymentId};
 use merx_http::{
     Access, Answer, Caller, Idempotency, IdempotencyKey, Json, Owner, Path, Route, answer, respond,
 };
@@ -11,7 +14,17 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::Desk;
-use crate::commands::{AttemptView, Method, StartAttempt};
+use crate::{
+    commands::{AttemptView, StartAttempt},
+    domain::Method,
+};
+
+/// How long beginning to pay may take: closing an earlier attempt and having a code made are calls to the provider.
+const HANDLER_MS_MAX: u64 = 30_000;
+/// The form of a drawn code.
+const SVG: &str = "image/svg+xml";
+
+const OWN: Owner = Owner::Account("the payment's buyer is the caller; another's is payment.not_found");
 
 /// How the buyer wants to pay.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -23,13 +36,15 @@ struct AttemptRequest {
 }
 
 pub(super) fn start(desk: &Desk) -> Route {
-    let access = Access::Permission {
-        permission: Permission::Shop,
-        owner: Owner::Account("the payment's buyer is the caller; another's is payment.not_found"),
-    };
-    Route::post("/v1/payments/{payment}/attempts", access, handle, desk)
+    let access = Access::Permission { permission: Permission::Shop, owner: OWN };
+    Route::post("/v1/payments/{payment}/attempts", access, handle_start, desk)
         .id("startPaymentAttempt")
-        .summary("Begin to pay; answers where to send the browser. While an attempt is open, it is that one.")
+        .summary("Begin to pay: answers where to send the browser, or the QR code to show.")
+        .description(
+            "While an attempt of the same method is open, it is that one. An open attempt of another method is closed \
+             at the provider first; where the provider does not know it yet, the new one takes its place. Money that \
+             comes by both goes back once. After a 503 ask again: it is the same attempt.",
+        )
         .param::<PaymentId>("payment")
         .body::<AttemptRequest>()
         .response::<AttemptView>(201)
@@ -37,12 +52,18 @@ pub(super) fn start(desk: &Desk) -> Route {
             "payment.not_found",
             "payment.closed",
             "payment.already_captured",
+            "payment.in_review",
             "payment.deadline_passed",
+            "payment.attempt_open",
+            "payment.attempt_ended",
+            "payment.too_many_attempts",
+            "payment.method_refused",
         ])
         .idempotency(Idempotency::Required)
+        .handler_ms_max(HANDLER_MS_MAX)
 }
 
-async fn handle(
+async fn handle_start(
     State(desk): State<Desk>,
     Caller(caller): Caller,
     Path(payment_id): Path<PaymentId>,
@@ -56,4 +77,24 @@ async fn handle(
         return desk.idempotent.repeat(&key, started.attempt.id, Some(answer), |_| async { Ok(None) }).await;
     }
     Ok(respond(answer))
+}
+
+pub(super) fn draw(desk: &Desk) -> Route {
+    let access = Access::Permission { permission: Permission::Shop, owner: OWN };
+    Route::get("/v1/payments/{payment}/attempts/{attempt}/qr.svg", access, handle_draw, desk)
+        .id("drawPaymentQrCode")
+        .summary("The QR code of an attempt, drawn, as long as it can be paid.")
+        .param::<PaymentId>("payment")
+        .param::<AttemptId>("attempt")
+        .raw_response(200, &[SVG])
+        .errors(&["payment.not_found", "payment.qr_unavailable"])
+}
+
+async fn handle_draw(
+    State(desk): State<Desk>,
+    Caller(caller): Caller,
+    Path((payment_id, attempt_id)): Path<(PaymentId, AttemptId)>,
+) -> Answer<Response> {
+    let svg = desk.payments.qr_svg(caller.account, payment_id, attempt_id).await?;
+    Ok(([(header::CONTENT_TYPE, SVG), (header::CACHE_CONTROL, "no-store")], svg).into_response())
 }

@@ -4,11 +4,15 @@ mod alerts;
 mod attempts;
 mod notifications;
 mod payments;
+mod quarantine;
 mod refunds;
 
 use std::sync::Arc;
 
-use merx_http::{Idempotent, Route};
+use axum::response::Response;
+use merx_http::{Answer, Begun, IdempotencyKey, Idempotent, Route, respond};
+use merx_kernel::Error;
+use merx_platform::store::Saved;
 
 use crate::context::Payments;
 
@@ -27,9 +31,26 @@ pub fn routes(payments: Payments, idempotent: Idempotent) -> Vec<Route> {
     let desk = Desk { payments, idempotent: Arc::new(idempotent) };
     vec![
         attempts::start(&desk),
+        attempts::draw(&desk),
         payments::show(&desk),
+        refunds::show(&desk),
         notifications::take(&desk),
+        payments::list(&desk),
         alerts::list(&desk),
+        alerts::resolve(&desk),
+        quarantine::list(&desk),
+        quarantine::resolve(&desk),
         refunds::retry(&desk),
     ]
+}
+
+/// The answer of a command that keeps it in the transaction of its effect, so that there is never one to rebuild.
+async fn kept<K>(desk: &Desk, key: &IdempotencyKey, done: (Begun<K>, Option<Saved>)) -> Answer<Response> {
+    match done {
+        (Begun::Fresh, Some(saved)) => Ok(respond(saved)),
+        (Begun::Fresh, None) => Err(Error::internal("a command had its effect without an answer").into()),
+        (Begun::Repeated { effect, saved }, _) => {
+            desk.idempotent.repeat(key, effect, saved, |_| async { Ok(None) }).await
+        }
+    }
 }

@@ -27,10 +27,12 @@ pub fn apply(tx: &mut Tx<'_>, recorded: &RecordedEvent) -> Result<()> {
         PaymentEvent::PaymentOpened { order_id, buyer, amount, deadline, subject } => {
             project::opened(tx, payment_id, order_id, buyer, amount, deadline, &subject, at)
         }
-        PaymentEvent::AttemptStarted { attempt_id, provider, amount, started_at, expires_at } => {
+        PaymentEvent::AttemptStarted { attempt_id, provider, amount, started_at, expires_at, .. } => {
             let provider = provider.as_str();
             project::attempt_started(tx, payment_id, attempt_id, provider, amount, started_at, expires_at)
         }
+        // The code and the order among attempts are read from the events alone.
+        PaymentEvent::AttemptPrepared { .. } | PaymentEvent::AttemptSuperseded { .. } => Ok(()),
         PaymentEvent::AttemptClosed { attempt_id, .. } => project::attempt_closed(tx, attempt_id, at),
         PaymentEvent::PaymentCaptured { attempt_id, amount, provider, provider_trade_no, late, .. } => {
             project::captured(tx, payment_id, amount, late)?;

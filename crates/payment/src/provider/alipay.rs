@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use merx_alipay::{
-    BeijingTime, Call, Close, Merchant, Notification, OutTradeNo, Outcome, PagePay, PrivateKey, PublicKey,
-    Query, Refund, RefundQuery, SignedRequest, SubCode, Subject, TradeStatus, Yuan,
+    BeijingTime, Call, Close, Merchant, Notification, OutTradeNo, Outcome, PagePay, Precreate, PrivateKey,
+    PublicKey, Query, Refund, RefundQuery, SignedRequest, SubCode, Subject, TradeStatus, Yuan,
 };
 use merx_contracts::ids::AttemptId;
-use merx_kernel::{Error, Result, Timestamp};
+use merx_kernel::{Error, Result};
 
-use super::{Outbound, PayOrder, Provider, RefundAnswer, RefundOrder, Trade};
+use super::{About, CallBook, Outbound, PayOrder, Prepared, Provider, RefundAnswer, RefundOrder, Trade};
 use crate::{config::AlipayConfig, domain::ProviderName};
 
 /// Our shop at Alipay.
@@ -54,18 +54,30 @@ impl Alipay {
         self.merchant.notification(form)
     }
 
-    async fn call<C: Call>(&self, call: &C, now: Timestamp) -> Result<Outcome<C::Answer>> {
-        let (url, body) = self.merchant.sign(call, now)?.post();
-        let answer = self.outbound.post(&url, SignedRequest::CONTENT_TYPE, body).await?;
-        Ok(self.merchant.conclude(call, &answer))
+    async fn call<C: Call>(&self, call: &C, about: About, book: &CallBook) -> Result<Outcome<C::Answer>> {
+        let started_at = book.now();
+        let (url, body) = self.merchant.sign(call, started_at)?.post();
+        let answer = self.outbound.post(&url, SignedRequest::CONTENT_TYPE, body).await;
+        let concluded = answer.map(|answer| self.merchant.conclude(call, &answer));
+        let (outcome, code) = match &concluded {
+            Ok(Outcome::Done(_)) => ("done", None),
+            Ok(Outcome::InProgress) => ("in_progress", None),
+            Ok(Outcome::Refused(refusal)) => ("refused", Some(refusal)),
+            Ok(Outcome::Misused(refusal)) => ("misused", Some(refusal)),
+            Ok(Outcome::Unknown(_)) => ("unknown", None),
+            Err(_) => ("no_answer", None),
+        };
+        let code = code.map(|refusal| refusal.sub_code.as_str().chars().take(CODE_CHARS_MAX).collect());
+        book.note(C::METHOD, about, started_at, outcome, code);
+        concluded
     }
 
-    async fn refund_went_through(&self, order: &RefundOrder, now: Timestamp) -> Result<Option<String>> {
+    async fn refund_went_through(&self, order: &RefundOrder, book: &CallBook) -> Result<Option<String>> {
         let call = RefundQuery {
             out_trade_no: out_trade_no(order.attempt_id)?,
             out_request_no: OutTradeNo::new(order.refund_id.bare())?,
         };
-        Ok(match self.call(&call, now).await? {
+        Ok(match self.call(&call, order.about(), book).await? {
             Outcome::Done(found) => match found.succeeded() {
                 Some(amount) if amount.money() == order.amount => None,
                 Some(amount) => Some(format!("{} went back under this number", amount.money())),
@@ -75,6 +87,25 @@ impl Alipay {
             Outcome::InProgress => Some("the refund is in progress".to_owned()),
             Outcome::Unknown(why) => Some(why),
         })
+    }
+}
+
+/// The most characters of a refusal's code that are kept.
+const CODE_CHARS_MAX: usize = 64;
+/// The longest text of a QR code that Alipay makes.
+const QR_CHARS_MAX: usize = 1_024;
+
+fn fits_a_code(text: &str) -> bool {
+    (1..=QR_CHARS_MAX).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic())
+}
+
+const fn about(attempt_id: AttemptId) -> About {
+    About { attempt_id, refund_id: None }
+}
+
+impl RefundOrder {
+    const fn about(&self) -> About {
+        About { attempt_id: self.attempt_id, refund_id: Some(self.refund_id) }
     }
 }
 
@@ -119,8 +150,30 @@ impl Provider for Alipay {
         Ok(self.merchant.sign(&page, order.started_at)?.url())
     }
 
-    async fn query(&self, attempt_id: AttemptId, now: Timestamp) -> Result<Trade> {
-        match self.call(&Query { out_trade_no: out_trade_no(attempt_id)? }, now).await? {
+    async fn precreate(&self, order: &PayOrder<'_>, book: &CallBook) -> Result<Prepared> {
+        let call = Precreate {
+            out_trade_no: out_trade_no(order.attempt_id)?,
+            total_amount: Yuan::payable(order.amount)?,
+            subject: Subject::nearest(order.subject),
+            time_expire: BeijingTime(order.expires_at),
+            notify_url: self.notify_url.clone(),
+        };
+        let begun = |code: &SubCode| matches!(code, SubCode::TradeHasSuccess | SubCode::TradeHasClose);
+        match self.call(&call, about(order.attempt_id), book).await? {
+            Outcome::Done(made) if fits_a_code(&made.qr_code) => Ok(Prepared::Code(made.qr_code)),
+            Outcome::Done(_) => Err(doubt("the text of the QR code is empty or too long")),
+            Outcome::Refused(refusal) if begun(&refusal.sub_code) => Ok(Prepared::Begun),
+            Outcome::Refused(refusal) | Outcome::Misused(refusal) => {
+                Ok(Prepared::Refused { code: refusal.sub_code.to_string() })
+            }
+            Outcome::InProgress => Err(doubt("the code is being made")),
+            Outcome::Unknown(why) => Err(doubt(why)),
+        }
+    }
+
+    async fn query(&self, attempt_id: AttemptId, book: &CallBook) -> Result<Trade> {
+        let call = Query { out_trade_no: out_trade_no(attempt_id)? };
+        match self.call(&call, about(attempt_id), book).await? {
             Outcome::Done(trade) => Ok(match trade.trade_status {
                 TradeStatus::WaitBuyerPay => Trade::Waiting,
                 TradeStatus::TradeClosed => Trade::Closed,
@@ -135,8 +188,9 @@ impl Provider for Alipay {
         }
     }
 
-    async fn close(&self, attempt_id: AttemptId, now: Timestamp) -> Result<bool> {
-        match self.call(&Close { out_trade_no: out_trade_no(attempt_id)? }, now).await? {
+    async fn close(&self, attempt_id: AttemptId, book: &CallBook) -> Result<bool> {
+        let call = Close { out_trade_no: out_trade_no(attempt_id)? };
+        match self.call(&call, about(attempt_id), book).await? {
             Outcome::Done(_) => Ok(true),
             Outcome::InProgress | Outcome::Refused(_) => Ok(false),
             Outcome::Misused(refusal) => Err(doubt(refusal)),
@@ -144,21 +198,21 @@ impl Provider for Alipay {
         }
     }
 
-    async fn refund(&self, order: &RefundOrder, now: Timestamp) -> Result<RefundAnswer> {
+    async fn refund(&self, order: &RefundOrder, book: &CallBook) -> Result<RefundAnswer> {
         let call = Refund {
             out_trade_no: out_trade_no(order.attempt_id)?,
             refund_amount: Yuan::payable(order.amount)?,
             out_request_no: OutTradeNo::new(order.refund_id.bare())?,
             refund_reason: Some(order.reason.clone()),
         };
-        let refusal = match self.call(&call, now).await {
+        let refusal = match self.call(&call, order.about(), book).await {
             Ok(Outcome::Done(done)) if done.moved_money() => return Ok(RefundAnswer::Succeeded),
             Ok(Outcome::Refused(refusal)) => Some(refusal),
             Ok(Outcome::Misused(refusal)) => return Err(doubt(refusal)),
             // No money moved by this very call, or nobody knows: an earlier one may have moved it.
             Ok(_) | Err(_) => None,
         };
-        match (self.refund_went_through(order, now).await?, refusal) {
+        match (self.refund_went_through(order, book).await?, refusal) {
             (None, _) => Ok(RefundAnswer::Succeeded),
             (Some(_), Some(refusal)) if is_final(&refusal.sub_code) => {
                 Ok(RefundAnswer::Failed { code: refusal.sub_code.to_string() })

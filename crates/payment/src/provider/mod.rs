@@ -2,6 +2,7 @@
 //! answers an error, and the caller asks again.
 
 mod alipay;
+mod calls;
 mod outbound;
 
 use async_trait::async_trait;
@@ -9,6 +10,7 @@ use merx_contracts::ids::{AttemptId, RefundId};
 use merx_kernel::{Money, Result, Timestamp};
 
 pub use alipay::Alipay;
+pub use calls::{About, CallBook, CallId, CallKind, CallRow};
 pub use outbound::{InProcess, Network, Outbound};
 
 use crate::domain::ProviderName;
@@ -59,6 +61,20 @@ pub enum Trade {
     },
 }
 
+/// What became of the wish for a QR code.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Prepared {
+    /// The text of the code.
+    Code(String),
+    /// There is a trade under the number already: asking about it says where it stands.
+    Begun,
+    /// The provider refuses for good; no code was made.
+    Refused {
+        /// The provider's code.
+        code: String,
+    },
+}
+
 /// What became of a refund.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RefundAnswer {
@@ -85,22 +101,28 @@ pub trait Provider: Send + Sync + 'static {
     /// `Invalid` for an order the provider would not take.
     fn pay_url(&self, order: &PayOrder<'_>) -> Result<String>;
 
-    /// Where an attempt stands: the arbiter after any doubt.
+    /// The QR code of an attempt. It makes no trade: asking again is harmless, and who has no code cannot pay.
+    ///
+    /// # Errors
+    /// As [`Self::query`]; `Invalid` for an order the provider would not take.
+    async fn precreate(&self, order: &PayOrder<'_>, book: &CallBook) -> Result<Prepared>;
+
+    /// Where an attempt stands: the arbiter after any doubt. The call is noted in `book`, as those of all methods are.
     ///
     /// # Errors
     /// The provider did not answer, or not to be believed.
-    async fn query(&self, attempt_id: AttemptId, now: Timestamp) -> Result<Trade>;
+    async fn query(&self, attempt_id: AttemptId, book: &CallBook) -> Result<Trade>;
 
     /// Ends an attempt that the buyer has begun and not paid. `true` when it is closed for certain; `false` when
     /// the provider refused, and then [`Self::query`] tells why.
     ///
     /// # Errors
     /// As [`Self::query`].
-    async fn close(&self, attempt_id: AttemptId, now: Timestamp) -> Result<bool>;
+    async fn close(&self, attempt_id: AttemptId, book: &CallBook) -> Result<bool>;
 
     /// Gives money back, once under the refund's id however often it is asked.
     ///
     /// # Errors
     /// As [`Self::query`].
-    async fn refund(&self, order: &RefundOrder, now: Timestamp) -> Result<RefundAnswer>;
+    async fn refund(&self, order: &RefundOrder, book: &CallBook) -> Result<RefundAnswer>;
 }

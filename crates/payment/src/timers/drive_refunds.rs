@@ -12,6 +12,7 @@ use merx_platform::timers::DueTimer;
 use crate::{
     context::{Payments, load_payment, refunds_timer},
     domain::{Payment, Refund, RefundState},
+    store,
 };
 
 /// The kind of the timer.
@@ -35,17 +36,19 @@ impl Payments {
         let payment = self.read(payment_id).await?;
         let mut trades = BTreeSet::new();
         let mut waits: BTreeMap<RefundId, Duration> = BTreeMap::new();
+        let book = self.book();
         for (refund_id, refund) in under_way(&payment) {
             let wait = if trades.insert(refund.attempt_id) {
-                self.try_refund(payment_id, refund_id, refund).await?
+                self.try_refund(payment_id, refund_id, refund, &book).await?
             } else {
                 Some(BETWEEN_REFUNDS)
             };
             waits.extend(wait.map(|wait| (refund_id, wait)));
         }
-        let (store, now) = (self.store(), self.now());
+        let (store, now, calls) = (self.store(), self.now(), book.take());
         self.db()
             .write("payment.drive_refunds", move |tx| {
+                store::calls::record(tx, payment_id, &calls)?;
                 if !due.fired(tx)? {
                     return Ok(());
                 }

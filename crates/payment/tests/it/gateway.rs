@@ -15,6 +15,8 @@ use merx_contracts::ids::{AttemptId, RefundId};
 use serde_json::{Map, Value, json};
 
 pub const APP_ID: &str = "2021000000000001";
+/// What the text of a code begins with.
+pub const QR: &str = "https://qr.alipay.test/";
 pub const SELLER_ID: &str = "2088000000000001";
 
 /// What goes wrong with the next call.
@@ -71,6 +73,8 @@ impl Trade {
 #[derive(Default)]
 pub struct Ledger {
     pub trades: BTreeMap<String, Trade>,
+    /// What a QR code was made for, by the number: the amount.
+    pub codes: BTreeMap<String, i64>,
     pub troubles: VecDeque<Trouble>,
     /// Troubles for every call from now on.
     pub down: bool,
@@ -126,16 +130,27 @@ impl Gateway {
             .expect("the pay URL is signed by the shop");
         assert_eq!(request.get("method"), Some("alipay.trade.page.pay"));
         let content: Value = request.biz_content().unwrap();
+        self.begin(text(&content, "out_trade_no"), fen(text(&content, "total_amount")));
+        content
+    }
+
+    /// The buyer scans a code; the trade begins.
+    pub fn scan(&self, qr_code: &str) {
+        let number = qr_code.strip_prefix(QR).unwrap().to_owned();
+        let fen = self.ledger().codes[&number];
+        self.begin(&number, fen);
+    }
+
+    fn begin(&self, out_trade_no: &str, fen: i64) {
         let mut ledger = self.ledger();
         ledger.next += 1;
         let number = ledger.next;
-        ledger.trades.entry(text(&content, "out_trade_no").to_owned()).or_insert_with(|| Trade {
+        ledger.trades.entry(out_trade_no.to_owned()).or_insert_with(|| Trade {
             trade_no: format!("20261120220014{number:014}"),
-            fen: fen(text(&content, "total_amount")),
+            fen,
             status: Status::Waiting,
             refunds: BTreeMap::new(),
         });
-        content
     }
 
     /// The buyer pays, if the trade is still open.
@@ -246,6 +261,9 @@ impl Gateway {
         let content: Value = request.biz_content()?;
         let number = text(&content, "out_trade_no").to_owned();
         let mut ledger = self.ledger();
+        if method == "alipay.trade.precreate" {
+            return precreate(&mut ledger, &number, &content);
+        }
         let trade = ledger.trades.get_mut(&number);
         let trade = trade.ok_or_else(|| Fault::business("ACQ.TRADE_NOT_EXIST", "交易不存在"))?;
         let head = json!({ "code": "10000", "out_trade_no": number, "trade_no": trade.trade_no });
@@ -279,6 +297,23 @@ impl Gateway {
     }
 }
 
+/// Makes a code and no trade. The same order again gets the same code.
+fn precreate(ledger: &mut Ledger, number: &str, content: &Value) -> Result<Map<String, Value>, Fault> {
+    if let Some(trade) = ledger.trades.get(number) {
+        match trade.status {
+            Status::Closed => return Err(Fault::business("ACQ.TRADE_HAS_CLOSE", "交易已经关闭")),
+            Status::Paid => return Err(Fault::business("ACQ.TRADE_HAS_SUCCESS", "交易已被支付")),
+            Status::Waiting => {}
+        }
+    }
+    assert!(content["time_expire"].is_string(), "a code has its own expiry: {content}");
+    let asked = fen(text(content, "total_amount"));
+    if *ledger.codes.entry(number.to_owned()).or_insert(asked) != asked {
+        return Err(Fault::business("ACQ.CONTEXT_INCONSISTENT", "交易信息被篡改"));
+    }
+    Ok(done(json!({ "code": "10000", "out_trade_no": number, "qr_code": format!("{QR}{number}") })))
+}
+
 fn refund(trade: &mut Trade, content: &Value) -> Result<Value, Fault> {
     let (request_no, back) = (text(content, "out_request_no"), fen(text(content, "refund_amount")));
     if trade.status != Status::Paid {
@@ -309,6 +344,7 @@ fn flattering(method: &str, request: &GatewayRequest) -> Map<String, Value> {
         "code": "10000",
         "out_trade_no": content["out_trade_no"],
         "trade_no": "666",
+        "qr_code": "https://qr.alipay.test/somebodyelses",
         "trade_status": "TRADE_SUCCESS",
         "total_amount": "19.99",
     }));

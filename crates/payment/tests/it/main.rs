@@ -6,11 +6,15 @@ mod asks;
 mod attempts;
 mod config;
 mod domain;
+mod events;
 mod gateway;
+mod history;
 mod modes;
 mod money_in;
 mod network;
 mod notifications;
+mod qr;
+mod quarantine;
 mod refunds;
 mod routes;
 mod sequences;
@@ -21,13 +25,17 @@ fn main() -> std::process::ExitCode {
     let arguments = libtest_mimic::Arguments::from_args();
     let trials = [
         domain::trials(),
+        events::trials(),
         config::trials(),
         network::trials(),
         routes::trials(),
         asks::trials(),
         attempts::trials(),
+        qr::trials(),
         notifications::trials(),
         money_in::trials(),
+        quarantine::trials(),
+        history::trials(),
         refunds::trials(),
         timers::trials(),
         sequences::trials(),

@@ -158,20 +158,28 @@ async fn staff_reads_the_alerts_and_nobody_else_does(mode: Mode) {
         let fields = world.gateway.fields(attempt_id).with("total_amount", format!("0.0{fen}"));
         failed(&world.notify(world.gateway.signed(fields)).await);
     }
-    world.get("/v1/payment-alerts", BUYER, Role::Customer).await.is_problem(403, "request.forbidden");
-    let page = world.get("/v1/payment-alerts?limit=3", 1, Role::Support).await.json();
+    world.get("/v1/admin/payments/alerts", BUYER, Role::Customer).await.is_problem(403, "request.forbidden");
+    let page = world.get("/v1/admin/payments/alerts?limit=3", 1, Role::Support).await.json();
     assert_eq!(page["items"].as_array().unwrap().len(), 3);
     assert_eq!(page["items"][0]["kind"], QUARANTINED);
     assert_eq!(page["items"][0]["payment_id"], order(1).to_string());
     assert_eq!(page["items"][0]["detail"]["app_id"], APP_ID);
     assert_eq!(page["items"][0]["detail"]["problem"][0]["field"], "total_amount");
     let cursor = page["next_cursor"].as_str().unwrap();
-    let rest =
-        world.get(&format!("/v1/payment-alerts?limit=3&cursor={cursor}"), 1, Role::Support).await.json();
+    let rest = world
+        .get(&format!("/v1/admin/payments/alerts?limit=3&cursor={cursor}"), 1, Role::Support)
+        .await
+        .json();
     assert_eq!(rest["items"].as_array().unwrap().len(), 2);
     assert!(rest.get("next_cursor").is_none());
-    world.get("/v1/payment-alerts?cursor=x", 1, Role::Support).await.is_problem(400, "request.invalid");
-    world.get("/v1/payment-alerts?limit=101", 1, Role::Support).await.is_problem(400, "request.invalid");
+    world
+        .get("/v1/admin/payments/alerts?cursor=x", 1, Role::Support)
+        .await
+        .is_problem(400, "request.invalid");
+    world
+        .get("/v1/admin/payments/alerts?limit=101", 1, Role::Support)
+        .await
+        .is_problem(400, "request.invalid");
     world.finish().await;
 }
 

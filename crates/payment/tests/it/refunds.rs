@@ -201,32 +201,36 @@ async fn staff_takes_a_refund_up_again_that_failed_for_good(mode: Mode) {
     refused();
     world.refund(order(1), refund_id(1), attempt_id, 700).await.unwrap();
     world.pass(SECOND).await;
-    for role in [Role::Customer, Role::Support, Role::Operator] {
+    for role in [Role::Customer, Role::Support, Role::Warehouse] {
         retry(&world, refund_id(1), role, "k").await.is_problem(403, "request.forbidden");
     }
-    let unknown = retry(&world, refund_id(9), Role::Administrator, "unknown").await;
+    let unknown = retry(&world, refund_id(9), Role::Operator, "unknown").await;
     unknown.is_problem(404, "payment.refund_unknown");
 
     // It fails again: that is another alert, and it may be taken up another time.
     refused();
-    let taken = retry(&world, refund_id(1), Role::Administrator, "k").await;
+    let taken = retry(&world, refund_id(1), Role::Operator, "k").await;
     assert_eq!(taken.status, 202, "{}", taken.text);
     let told = taken.json();
     assert_eq!((&told["id"], &told["status"]), (&refund_id(1).to_string().into(), &"requested".into()));
-    let again = retry(&world, refund_id(1), Role::Administrator, "k").await;
+    let again = retry(&world, refund_id(1), Role::Operator, "k").await;
     assert_eq!((again.status, &again.text), (taken.status, &taken.text));
     assert!(again.headers.contains_key("idempotency-replayed"));
     world.pass(SECOND).await;
     assert_eq!(world.alerts().await, ["payment_refund_failed"; 2]);
     assert_eq!(world.gateway.refunded(attempt_id), 0);
 
-    let taken = retry(&world, refund_id(1), Role::Administrator, "k2").await;
+    let taken = retry(&world, refund_id(1), Role::Operator, "k2").await;
     assert_eq!(taken.status, 202, "{}", taken.text);
     world.pass(SECOND).await;
     assert_eq!(world.gateway.refund_of(attempt_id, refund_id(1)), Some(700), "under the same identity");
     assert_eq!(world.refunded_facts().await.len(), 1);
-    let late = retry(&world, refund_id(1), Role::Administrator, "k3").await;
+    let late = retry(&world, refund_id(1), Role::Operator, "k3").await;
     late.is_problem(409, "payment.refund_settled");
+    // Each time it was taken up is told once.
+    let acted = world.acted().await;
+    assert_eq!(acted.iter().map(|a| a.action.as_str()).collect::<Vec<_>>(), ["payment.refund_retried"; 2]);
+    assert!(acted.iter().all(|a| a.object == refund_id(1).to_string() && a.actor.bits() == 1));
     world.finish_drained().await;
 }
 
@@ -237,7 +241,7 @@ async fn a_refund_under_way_is_tried_at_once(mode: Mode) {
     world.refund(order(1), refund_id(1), attempt_id, 700).await.unwrap();
     world.pass(5 * DAY).await;
     world.gateway.ledger().down = false;
-    assert_eq!(retry(&world, refund_id(1), Role::Administrator, "k").await.status, 202);
+    assert_eq!(retry(&world, refund_id(1), Role::Operator, "k").await.status, 202);
     world.pass(Duration::ZERO).await;
     assert_eq!(world.gateway.refunded(attempt_id), 700);
     world.finish_drained().await;

@@ -31,9 +31,15 @@ async fn every_route_says_who_may_use_it(mode: Mode) {
     let ids: Vec<&str> = built.routes.iter().map(Route::operation_id).collect();
     let all = [
         "startPaymentAttempt",
+        "drawPaymentQrCode",
         "getPayment",
+        "getPaymentRefund",
         "takeAlipayNotification",
+        "listPayments",
         "listPaymentAlerts",
+        "resolvePaymentAlert",
+        "listPaymentQuarantine",
+        "resolvePaymentQuarantine",
         "retryPaymentRefund",
     ];
     assert_eq!(ids, all);

@@ -10,7 +10,7 @@ use proptest::prelude::*;
 
 use crate::{
     gateway::{Status, Trouble},
-    world::{BUYER, World, order, refund_id},
+    world::{BUYER, PAGE_BODY, QR_BODY, World, order, refund_id},
 };
 
 pub fn trials() -> Vec<Trial> {
@@ -23,6 +23,8 @@ pub fn trials() -> Vec<Trial> {
 enum Act {
     Open(u128),
     Start(u128),
+    StartQr(u128),
+    Scan(u128),
     Visit(u128),
     Pay(u128),
     PayClosed(u128),
@@ -52,6 +54,8 @@ fn any_act() -> impl Strategy<Value = Act> {
     prop_oneof![
         2 => one.clone().prop_map(Act::Open),
         3 => one.clone().prop_map(Act::Start),
+        2 => one.clone().prop_map(Act::StartQr),
+        2 => one.clone().prop_map(Act::Scan),
         3 => one.clone().prop_map(Act::Visit),
         4 => one.clone().prop_map(Act::Pay),
         1 => one.clone().prop_map(Act::PayClosed),
@@ -78,11 +82,22 @@ async fn perform(world: &World, act: Act) {
         Act::Open(n) => drop(world.ask_open(world.open_request(order(n))).await),
         Act::Start(n) => {
             let key = world.fresh_key();
-            world.post_attempt(order(n), BUYER, &key, r#"{"method":"alipay_page"}"#).await;
+            world.post_attempt(order(n), BUYER, &key, PAGE_BODY).await;
+        }
+        Act::StartQr(n) => {
+            let key = world.fresh_key();
+            world.post_attempt(order(n), BUYER, &key, QR_BODY).await;
+        }
+        Act::Scan(n) => {
+            let key = world.fresh_key();
+            let reply = world.post_attempt(order(n), BUYER, &key, QR_BODY).await;
+            if reply.status == 201 {
+                world.gateway.scan(reply.json()["qr_code"].as_str().unwrap());
+            }
         }
         Act::Visit(n) => {
             let key = world.fresh_key();
-            let reply = world.post_attempt(order(n), BUYER, &key, r#"{"method":"alipay_page"}"#).await;
+            let reply = world.post_attempt(order(n), BUYER, &key, PAGE_BODY).await;
             if reply.status == 201 {
                 world.gateway.visit(reply.json()["pay_url"].as_str().unwrap());
             }

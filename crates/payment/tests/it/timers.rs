@@ -17,7 +17,8 @@ pub fn trials() -> Vec<Trial> {
         a_paid_payment_is_not_asked_about,
         a_provider_that_does_not_answer_is_asked_until_it_does,
         an_answer_somebody_else_signed_is_no_payment,
-        a_paid_trade_with_another_amount_is_not_believed_from_a_query_either,
+        money_for_a_code_whose_notification_is_lost_is_found_within_five_minutes,
+        money_at_a_page_that_gave_way_is_found_too,
     ]
 }
 
@@ -97,13 +98,43 @@ async fn an_answer_somebody_else_signed_is_no_payment(mode: Mode) {
     world.finish_drained().await;
 }
 
-async fn a_paid_trade_with_another_amount_is_not_believed_from_a_query_either(mode: Mode) {
+/// T18 with a code: the buyer stands before a page that waits.
+async fn money_for_a_code_whose_notification_is_lost_is_found_within_five_minutes(mode: Mode) {
+    for paid_after in [0, 1, 5, 7, 59, 200, 600, 1_000, 1_739] {
+        let world = World::new(mode).await;
+        world.open(order(1)).await;
+        let (attempt_id, code) = world.start_qr(order(1)).await;
+        world.pass(Duration::from_secs(paid_after)).await;
+        world.gateway.scan(&code);
+        assert!(world.gateway.pay(attempt_id));
+        world.pass(5 * MINUTE).await;
+        assert_eq!(world.captures().await, 1, "paid after {paid_after} s");
+        assert_eq!(world.captured_facts().await.len(), 1);
+        world.finish_drained().await;
+    }
+    // Most are paid within the first minute, and are found within seconds.
     let world = World::new(mode).await;
-    let attempt_id = world.begin(order(1)).await;
-    world.gateway.ledger().trades.get_mut(&attempt_id.bare()).unwrap().fen = 1;
-    world.gateway.pay(attempt_id);
+    world.open(order(1)).await;
+    let (attempt_id, code) = world.start_qr(order(1)).await;
+    world.pass(Duration::from_secs(10)).await;
+    world.gateway.scan(&code);
+    assert!(world.gateway.pay(attempt_id));
+    world.pass(Duration::from_secs(10)).await;
+    assert_eq!(world.captures().await, 1);
+    world.finish_drained().await;
+}
+
+async fn money_at_a_page_that_gave_way_is_found_too(mode: Mode) {
+    let world = World::new(mode).await;
+    world.open(order(1)).await;
+    let (page, url) = world.start(order(1)).await;
+    world.start_qr(order(1)).await;
+    world.gateway.visit(&url);
+    assert!(world.gateway.pay(page));
     world.pass(5 * MINUTE).await;
-    assert_eq!(world.captures().await, 0);
-    assert_eq!(world.alerts().await, ["payment_capture_refused"]);
-    world.finish().await;
+    let facts = world.captured_facts().await;
+    assert!(matches!(facts.as_slice(), [fact] if !fact.late && fact.attempt_id == page));
+    world.pass(60 * MINUTE).await;
+    assert_eq!(world.next_timer().await, None);
+    world.finish_drained().await;
 }

@@ -12,7 +12,11 @@ use axum::{Router, body::Body};
 use http::{HeaderMap, Request, StatusCode, header};
 use merx_contracts::{
     Envelope,
-    events::payment::{PaymentCaptured, PaymentRefunded},
+    common::v1::{TimelineEntry, TimelineRequest},
+    events::{
+        payment::{PaymentCaptured, PaymentRefunded},
+        staff::StaffActed,
+    },
     ids::{AccountId, AttemptId, OrderId, PaymentId, RefundId},
     payment::v1::{
         CloseReply, CloseRequest, OpenReply, OpenRequest, RefundReply, RefundRequest,
@@ -40,6 +44,8 @@ use crate::{
 pub const START: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 pub const BUYER: u128 = 11;
 pub const AMOUNT: i64 = 1_999;
+pub const PAGE_BODY: &str = r#"{"method":"alipay_page"}"#;
+pub const QR_BODY: &str = r#"{"method":"alipay_qr"}"#;
 
 /// Stands still until it is moved; sleeping (a database that backs off) is the runtime's.
 pub struct StepClock(AtomicI64);
@@ -259,7 +265,7 @@ impl World {
 
     pub fn token(&self, account: u128, roles: &[Role]) -> String {
         let account: AccountId = Id::from_bits(account);
-        let principal = Principal { account, session: account.cast(), roles: roles.to_vec() };
+        let principal = Principal::of_session(account, account.cast(), roles);
         format!("Bearer {}", self.signer.sign(&principal, self.now()).unwrap())
     }
     pub async fn send(&self, request: Request<Body>) -> Reply {
@@ -291,6 +297,29 @@ impl World {
         assert_eq!(reply.status, StatusCode::CREATED, "{}", reply.text);
         let body = reply.json();
         (body["id"].as_str().unwrap().parse().unwrap(), body["pay_url"].as_str().unwrap().to_owned())
+    }
+    /// Starts an attempt by QR code that must succeed; answers it with the text of its code.
+    pub async fn start_qr(&self, payment_id: PaymentId) -> (AttemptId, String) {
+        let reply = self.post_attempt(payment_id, BUYER, &self.fresh_key(), QR_BODY).await;
+        assert_eq!(reply.status, StatusCode::CREATED, "{}", reply.text);
+        let body = reply.json();
+        (body["id"].as_str().unwrap().parse().unwrap(), body["qr_code"].as_str().unwrap().to_owned())
+    }
+    /// A request of the staff that changes something.
+    pub async fn act(&self, path: &str, account: u128, role: Role, key: &str, body: &str) -> Reply {
+        let request = Request::post(path)
+            .header(header::AUTHORIZATION, self.token(account, &[role]))
+            .header(header::CONTENT_TYPE, "application/json")
+            .header("idempotency-key", key);
+        self.send(request.body(Body::from(body.to_owned())).unwrap()).await
+    }
+    /// What staff did, as it was told.
+    pub async fn acted(&self) -> Vec<StaffActed> {
+        self.facts().await.iter().filter_map(|e| StaffActed::of(e).ok()).collect()
+    }
+    pub async fn timeline(&self, payment_id: PaymentId) -> Vec<TimelineEntry> {
+        let request = TimelineRequest { order_id: order_of(payment_id).to_string() };
+        ask(PaymentsClient::new(self.peer.clone()).timeline(request).await).unwrap().entries
     }
     /// Opens, starts and visits the cashier.
     pub async fn begin(&self, payment_id: PaymentId) -> AttemptId {
@@ -397,6 +426,7 @@ impl World {
             "SELECT COUNT(*) FROM payment_events WHERE body LIKE '%zhang%'",
             "SELECT COUNT(*) FROM payment_outbox WHERE envelope LIKE '%zhang%'",
             "SELECT COUNT(*) FROM payment_alerts WHERE detail LIKE '%zhang%' OR detail LIKE '%2088102%'",
+            "SELECT COUNT(*) FROM payment_quarantine WHERE why LIKE '%zhang%' OR why LIKE '%2088102%'",
         ] {
             assert_eq!(self.count(sql).await, 0, "personal data is stored: {sql}");
         }
