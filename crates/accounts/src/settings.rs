@@ -17,6 +17,12 @@ pub struct Settings {
     pub logins_per_minute_max: u32,
     /// Log-ins from one network at once, after a rest.
     pub login_burst_max: u32,
+    /// Guests made from one network in a minute.
+    pub guests_per_minute_max: u32,
+    /// Guests made from one network at once, after a rest.
+    pub guest_burst_max: u32,
+    /// Other processes change the same tables: roles, ended sessions and keys are looked at again all the time.
+    pub several_processes: bool,
     /// Passwords hashed at the same time, each with 19 MiB.
     pub password_workers: usize,
     /// Log-ins that wait for a worker; more are answered 503.
@@ -30,6 +36,9 @@ impl Default for Settings {
             refresh_token_days: 30,
             logins_per_minute_max: 60,
             login_burst_max: 30,
+            guests_per_minute_max: 30,
+            guest_burst_max: 10,
+            several_processes: false,
             password_workers: 2,
             password_queue_max: 128,
         }
@@ -48,6 +57,8 @@ impl Settings {
             ("refresh_token_days", self.refresh_token_days.into(), 1, 365),
             ("logins_per_minute_max", self.logins_per_minute_max.into(), 1, 1_000_000),
             ("login_burst_max", self.login_burst_max.into(), 1, 1_000_000),
+            ("guests_per_minute_max", self.guests_per_minute_max.into(), 1, 1_000_000),
+            ("guest_burst_max", self.guest_burst_max.into(), 1, 1_000_000),
             ("password_workers", size(self.password_workers), 1, 64),
             ("password_queue_max", size(self.password_queue_max), 0, 100_000),
         ];

@@ -7,13 +7,20 @@ use merx_kernel::Permission;
 pub enum Access {
     /// Anybody; tokens are not looked at.
     Public,
-    /// Anybody who is logged in.
+    /// Anybody who is logged in, in person: a program's key may not.
     LoggedIn {
         /// Whose objects the route touches.
         owner: Owner,
     },
-    /// Who is logged in with this permission.
+    /// Who is logged in with this permission, or comes by a program's key that has it.
     Permission {
+        /// The permission.
+        permission: Permission,
+        /// Whose objects the route touches.
+        owner: Owner,
+    },
+    /// Who is logged in with this permission, in person: a program's key may not.
+    SessionPermission {
         /// The permission.
         permission: Permission,
         /// Whose objects the route touches.
@@ -36,13 +43,28 @@ impl Access {
     /// The owner rule, where there is a caller.
     pub const fn owner(&self) -> Option<Owner> {
         match self {
-            Self::LoggedIn { owner } | Self::Permission { owner, .. } => Some(*owner),
+            Self::LoggedIn { owner }
+            | Self::Permission { owner, .. }
+            | Self::SessionPermission { owner, .. } => Some(*owner),
             Self::Public | Self::Signed(_) => None,
         }
     }
     /// Whether a token is demanded.
     pub const fn needs_login(&self) -> bool {
-        matches!(self, Self::LoggedIn { .. } | Self::Permission { .. })
+        matches!(self, Self::LoggedIn { .. } | Self::Permission { .. } | Self::SessionPermission { .. })
+    }
+    /// The permission that is demanded.
+    pub const fn permission(&self) -> Option<Permission> {
+        match self {
+            Self::Permission { permission, .. } | Self::SessionPermission { permission, .. } => {
+                Some(*permission)
+            }
+            Self::LoggedIn { .. } | Self::Public | Self::Signed(_) => None,
+        }
+    }
+    /// Whether a program's key may not.
+    pub const fn session_only(&self) -> bool {
+        matches!(self, Self::LoggedIn { .. } | Self::SessionPermission { .. })
     }
 }
 

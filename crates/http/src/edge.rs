@@ -1,11 +1,14 @@
 //! The router: all routes behind their guards, the routes of the edge itself, and what is done for every
 //! request whether or not it finds a route.
 
-use std::{net::IpAddr, sync::Arc};
+use std::{
+    net::IpAddr,
+    sync::{Arc, OnceLock},
+};
 
 use axum::{
     Router,
-    body::Body,
+    body::{Body, Bytes},
     extract::{ConnectInfo, Request, State},
     middleware::{self, Next},
     response::{IntoResponse, Response},
@@ -17,6 +20,7 @@ use merx_platform::{
     telemetry::Metrics,
     trace::{self, TraceContext},
 };
+use serde_json::Value;
 use tokio::sync::Semaphore;
 use tracing::Instrument as _;
 
@@ -31,6 +35,7 @@ use crate::{
     openapi::{Info, openapi},
     problem::{Answer, Problem, ProblemCode},
     rate::RateLimiter,
+    reader::reader,
     request,
     route::Route,
     token::TokenVerifier,
@@ -153,8 +158,27 @@ fn with_edge_routes(mut routes: Vec<Route>, edge: &Edge) -> Vec<Route> {
             .empty_response(200)
             .unlimited(PROBE),
     );
-    let description = openapi(&routes, &edge.info).to_string();
-    let serve = move || async move { ([(header::CONTENT_TYPE, "application/json")], description) };
+    // Of the routes but these two, which are about the description and not in it.
+    let description = Arc::new(openapi(&routes, &edge.info));
+    let text: Arc<str> = description.to_string().into();
+    let serve = move || async move { ([(header::CONTENT_TYPE, "application/json")], text.to_string()) };
+    let read = |State((description, page)): State<(Arc<Value>, Arc<OnceLock<Bytes>>)>| async move {
+        const ONLY_ITSELF: &str =
+            "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
+        // Made when somebody first asks: a start does not wait for it.
+        let page = page.get_or_init(|| reader(&description).into()).clone();
+        let head = [
+            (header::CONTENT_TYPE, "text/html; charset=utf-8"),
+            (header::CONTENT_SECURITY_POLICY, ONLY_ITSELF),
+        ];
+        (head, page)
+    };
+    routes.push(
+        Route::get("/docs", Access::Public, read, &(description, Arc::default()))
+            .id("docs")
+            .summary("This description as a page to read")
+            .empty_response(200),
+    );
     routes.push(
         Route::get("/openapi.json", Access::Public, serve, &())
             .id("openapi")

@@ -5,11 +5,13 @@ use axum::{
     extract::{FromRequest, FromRequestParts, RawPathParams, Request, rejection::PathRejection},
 };
 use http::request::Parts;
+use http_body_util::BodyExt as _;
 use merx_kernel::{Error, ErrorKind, Principal};
 use serde::de::DeserializeOwned;
 
 use crate::{
     json::{expect_media_type, read_body},
+    plain::{plain, thing},
     problem::Problem,
 };
 
@@ -38,14 +40,14 @@ fn path_error(rejection: PathRejection, only: String) -> Error {
     };
     match failed.into_kind() {
         PathError::ParseErrorAtKey { key, expected_type, .. } => {
-            Error::invalid(key, format!("must be a {expected_type}"))
+            Error::invalid(key, format!("must be {}", thing(expected_type)))
         }
-        PathError::DeserializeError { key, message, .. } => Error::invalid(key, message),
+        PathError::DeserializeError { key, message, .. } => Error::invalid(key, plain(&message)),
         PathError::InvalidUtf8InPathParam { key } => Error::invalid(key, "must be UTF-8"),
         PathError::ParseError { expected_type, .. } => {
-            Error::invalid(only, format!("must be a {expected_type}"))
+            Error::invalid(only, format!("must be {}", thing(expected_type)))
         }
-        PathError::Message(message) => Error::invalid(only, message),
+        PathError::Message(message) => Error::invalid(only, plain(&message)),
         other => Error::internal("path parameters do not fit their type").with_source(other.to_string()),
     }
 }
@@ -70,7 +72,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
         serde_path_to_error::deserialize(reader).map(Self).map_err(|error| {
             let name = error.path().to_string();
             let name = if name == "." { "query".to_owned() } else { name };
-            Error::invalid(name, error.into_inner().to_string()).into()
+            Error::invalid(name, plain(&error.into_inner().to_string())).into()
         })
     }
 }
@@ -97,6 +99,23 @@ impl<S: Send + Sync> FromRequest<S> for Form {
             return Err(Error::invalid(twice[0], "is there twice").into());
         }
         Ok(Self(pairs))
+    }
+}
+
+/// The body as it came, for what is not JSON. The guard has collected it under the route's own limit; no
+/// `Content-Type` is believed.
+#[derive(Clone, Debug)]
+pub struct RawBody(pub bytes::Bytes);
+
+impl<S: Send + Sync> FromRequest<S> for RawBody {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+        let whole = request.into_body().collect().await.map_err(|e| {
+            Error::new(ErrorKind::Invalid, "request.body_incomplete", "The body did not come whole.")
+                .with_source(e.to_string())
+        })?;
+        Ok(Self(whole.to_bytes()))
     }
 }
 

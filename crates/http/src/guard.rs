@@ -14,7 +14,7 @@ use bytes::Bytes;
 use futures_util::FutureExt as _;
 use http::{HeaderMap, header};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
-use merx_kernel::{Clock, Error, ErrorKind, Principal, Result};
+use merx_kernel::{Clock, Credential, Error, ErrorKind, Principal, Result};
 use merx_platform::tasks::panic_text;
 use tokio::sync::OwnedSemaphorePermit;
 use tracing::Instrument as _;
@@ -47,7 +47,18 @@ pub(crate) struct Served {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Client {
     Account(u128),
+    Key(u128),
     Address(ClientAddress),
+}
+
+impl Client {
+    /// A program is counted for itself, not for who made its key.
+    const fn of(caller: &Principal) -> Self {
+        match caller.credential {
+            Credential::Session(_) => Self::Account(caller.account.bits()),
+            Credential::Key(key) => Self::Key(key.bits()),
+        }
+    }
 }
 
 pub(crate) async fn guard(State(guarded): State<Guarded>, request: Request, next: Next) -> Response {
@@ -75,8 +86,8 @@ impl Guarded {
         // With no place free now, not even the body is worth reading.
         drop(self.place()?);
         let (mut parts, body) = request.into_parts();
-        let caller = self.authenticate(&parts.headers);
         let address = parts.extensions.get::<ClientAddress>().copied().unwrap_or(ClientAddress::UNKNOWN);
+        let caller = self.authenticate(&parts.headers, address).await;
         self.count(caller.as_ref().ok().and_then(Option::as_ref), address, verdict)?;
         if let Some(caller) = caller? {
             self.authorise(&caller)?;
@@ -106,7 +117,7 @@ impl Guarded {
         })
     }
 
-    fn authenticate(&self, headers: &HeaderMap) -> Result<Option<Principal>> {
+    async fn authenticate(&self, headers: &HeaderMap, address: ClientAddress) -> Result<Option<Principal>> {
         if !self.route.access.needs_login() {
             return Ok(None);
         }
@@ -120,7 +131,7 @@ impl Guarded {
         if !scheme.eq_ignore_ascii_case("bearer") {
             return Err(missing());
         }
-        self.shared.tokens.verify(token.trim()).map(Some)
+        self.shared.tokens.authenticate(token.trim(), address).await.map(Some)
     }
 
     fn count(
@@ -135,7 +146,7 @@ impl Guarded {
         let (shared, now) = (&self.shared, self.shared.clock.now());
         let verdict = match (self.route.access, caller) {
             (Access::Signed(_), _) => shared.signed.take(&address.network(), now),
-            (_, Some(caller)) => shared.rate.take(&Client::Account(caller.account.bits()), now),
+            (_, Some(caller)) => shared.rate.take(&Client::of(caller), now),
             (_, None) => shared.rate.take(&Client::Address(address.network()), now),
         };
         *seen = Some(verdict);
@@ -148,9 +159,14 @@ impl Guarded {
     }
 
     fn authorise(&self, caller: &Principal) -> Result<()> {
-        match self.route.access {
-            Access::Permission { permission, .. } if !caller.may(permission) => {
-                Err(Error::new(ErrorKind::Forbidden, "request.forbidden", "Your account may not do this."))
+        let forbidden =
+            |code: &'static str, message: &str| Err(Error::new(ErrorKind::Forbidden, code, message));
+        if self.route.access.session_only() && caller.session().is_none() {
+            return forbidden("request.session_required", "This takes a person who is logged in, not a key.");
+        }
+        match self.route.access.permission() {
+            Some(permission) if !caller.may(permission) => {
+                forbidden("request.forbidden", "Your account may not do this.")
             }
             _ => Ok(()),
         }

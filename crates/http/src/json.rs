@@ -10,7 +10,7 @@ use merx_kernel::{Error, ErrorKind, Result};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_path_to_error::Segment;
 
-use crate::{problem::Problem, strict_json};
+use crate::{plain::plain, problem::Problem, strict_json};
 
 /// A JSON body, in and out. Coming in it is checked for its Content-Type, duplicate properties and depth, and a
 /// property that does not fit is named by its JSON Pointer.
@@ -73,7 +73,7 @@ pub(crate) fn parse<T: DeserializeOwned>(text: &[u8]) -> Result<T> {
         let detail = error.into_inner().to_string();
         // The position in the text says less than the pointer.
         let detail = detail.rfind(" at line ").map_or(detail.as_str(), |end| &detail[..end]);
-        Error::invalid(pointer, detail)
+        Error::invalid(pointer, plain(detail))
     })
 }
 

@@ -9,6 +9,7 @@
 mod access;
 mod client;
 mod edge;
+mod example;
 mod extract;
 mod guard;
 mod health;
@@ -18,20 +19,27 @@ mod limits;
 mod metrics;
 mod networks;
 mod openapi;
+pub mod outbound;
+mod plain;
 mod problem;
 mod rate;
+mod reader;
+mod refusals;
 mod request;
 mod revocation;
+mod roles;
 mod route;
 mod serve;
 mod stalls;
 mod strict_json;
 pub mod token;
+mod version;
 
 pub use access::{Access, Owner};
 pub use client::ClientAddress;
 pub use edge::{Edge, router};
-pub use extract::{Caller, Form, IdempotencyKey, Path, Query};
+pub use example::example;
+pub use extract::{Caller, Form, IdempotencyKey, Path, Query, RawBody};
 pub use health::{Check, Health};
 pub use idempotent::{Begun, Idempotent, answer, refusal, respond};
 pub use json::{Created, Json};
@@ -39,11 +47,14 @@ pub use limits::Limits;
 pub use openapi::{Info, openapi};
 pub use problem::{Answer, Problem, ProblemBody};
 pub use rate::{RateLimiter, Verdict};
+pub use reader::reader;
 pub use request::request_id;
 pub use revocation::Revocations;
+pub use roles::{Changed, Roles};
 pub use route::{Idempotency, Route};
 pub use serve::serve;
 pub use strict_json::check as check_json;
+pub use version::{IfMatch, Versioned};
 
 /// What a context brings to the server: its inner module, and the routes beside it.
 pub struct ContextModule {

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use merx_kernel::PageRequest;
 use schemars::{Schema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
 use crate::{
     access::{Access, Owner},
+    example::{example, example_named},
     problem::ProblemBody,
     route::{BodyForm, Idempotency, Route, RouteFacts},
 };
@@ -45,6 +47,7 @@ const WITH_LOGIN: [&str; 4] =
     ["request.unauthenticated", "request.token_expired", "request.token_invalid", "request.token_revoked"];
 const WITH_KEY: [&str; 3] =
     ["request.idempotency_key_missing", "request.idempotency_key_reused", "request.in_flight"];
+const WITH_VERSION: [&str; 2] = ["request.version_missing", "request.version_stale"];
 const SERVER_SIDE: [&str; 4] =
     ["internal", "request.overloaded", "request.timeout", "request.revocations_unknown"];
 
@@ -62,6 +65,11 @@ pub fn openapi(routes: &[Route], info: &Info) -> Value {
         let operation = operation(facts, &mut generator, &problem);
         paths.entry(facts.path).or_default().insert(facts.method.as_str().to_lowercase(), operation);
     }
+    let mut definitions = Value::Object(generator.take_definitions(true));
+    let mut paths = json!(paths);
+    plain_enums(&mut definitions);
+    plain_enums(&mut paths);
+    with_examples(&mut paths, &definitions);
     json!({
         "openapi": "3.1.0",
         "jsonSchemaDialect": "https://json-schema.org/draft/2020-12/schema",
@@ -73,14 +81,90 @@ pub fn openapi(routes: &[Route], info: &Info) -> Value {
         },
         "paths": paths,
         "components": {
-            "schemas": generator.take_definitions(true),
+            "schemas": definitions,
             "securitySchemes": {
                 "bearer": { "type": "http", "scheme": "bearer", "bearerFormat": "JWT",
                     "description": "The access token of a session, ten minutes old at most." },
+                "key": { "type": "http", "scheme": "bearer", "bearerFormat": "merx_…",
+                    "description": "The secret of a program's API key." },
             },
             "headers": headers(),
         },
     })
+}
+
+/// A choice of words, each with its meaning, as an `enum` with the meanings in the description: generators of clients
+/// know enums, and stumble over a `oneOf` of constants.
+fn plain_enums(value: &mut Value) {
+    if let Some(words) = words_of(value) {
+        let meaning: Vec<String> =
+            words.iter().filter_map(|(w, m)| m.as_ref().map(|m| format!("`{w}`: {m}"))).collect();
+        let words: Vec<&String> = words.iter().map(|(word, _)| word).collect();
+        let mut plain = json!({ "type": "string", "enum": words });
+        let text = value["description"].as_str().map(str::to_owned).into_iter().chain(meaning);
+        let text = text.collect::<Vec<_>>().join("\n\n");
+        if !text.is_empty() {
+            plain["description"] = json!(text);
+        }
+        *value = plain;
+        return;
+    }
+    match value {
+        Value::Object(properties) => properties.values_mut().for_each(plain_enums),
+        Value::Array(items) => items.iter_mut().for_each(plain_enums),
+        _ => {}
+    }
+}
+
+/// Word and meaning of each choice, where a schema is nothing but a choice of words.
+fn words_of(schema: &Value) -> Option<Vec<(String, Option<String>)>> {
+    let choices = schema.get("oneOf")?.as_array()?;
+    let mut words = Vec::new();
+    for choice in choices {
+        let meaning = choice.get("description").and_then(Value::as_str).map(str::to_owned);
+        match (choice.get("const").and_then(Value::as_str), choice.get("enum").and_then(Value::as_array)) {
+            (Some(word), _) => words.push((word.to_owned(), meaning)),
+            (None, Some(plain)) => {
+                for word in plain {
+                    words.push((word.as_str()?.to_owned(), None));
+                }
+            }
+            _ => return None,
+        }
+    }
+    Some(words)
+}
+
+/// Puts an example beside every schema of a body, of an answer and of a parameter.
+fn with_examples(paths: &mut Value, definitions: &Value) {
+    let operations = paths.as_object_mut().into_iter().flat_map(|p| p.values_mut());
+    for operation in operations.filter_map(Value::as_object_mut).flat_map(|o| o.values_mut()) {
+        for parameter in operation.get_mut("parameters").and_then(Value::as_array_mut).into_iter().flatten() {
+            let name = parameter["name"].as_str().unwrap_or_default().to_owned();
+            if parameter["required"] == true {
+                parameter["example"] = example_named(&name, &parameter["schema"], definitions);
+            }
+        }
+        if let Some(content) = operation.pointer_mut("/requestBody/content") {
+            exemplify(content, definitions);
+        }
+        for (status, response) in
+            operation.get_mut("responses").and_then(Value::as_object_mut).into_iter().flatten()
+        {
+            // A problem's example is in its own schema.
+            if let Some(content) = response.get_mut("content").filter(|_| !status.ends_with("XX")) {
+                exemplify(content, definitions);
+            }
+        }
+    }
+}
+
+fn exemplify(content: &mut Value, definitions: &Value) {
+    for media in content.as_object_mut().into_iter().flat_map(|c| c.values_mut()) {
+        if media["schema"].is_object() {
+            media["example"] = example(&media["schema"], definitions);
+        }
+    }
 }
 
 fn headers() -> Value {
@@ -108,17 +192,17 @@ fn operation(facts: &RouteFacts, generator: &mut SchemaGenerator, problem: &Sche
         set("parameters", Value::Array(parameters));
     }
     if let Some((form, schema)) = facts.body {
-        let media = match form {
-            BodyForm::Json => "application/json",
-            BodyForm::UrlEncoded => "application/x-www-form-urlencoded",
+        let content = match form {
+            BodyForm::Json => json!({ "application/json": { "schema": schema(generator) } }),
+            BodyForm::UrlEncoded => {
+                json!({ "application/x-www-form-urlencoded": { "schema": schema(generator) } })
+            }
+            BodyForm::Raw(media) => raw_content(media),
         };
-        set(
-            "requestBody",
-            json!({ "required": true, "content": { media: { "schema": schema(generator) } } }),
-        );
+        set("requestBody", json!({ "required": true, "content": content }));
     }
     set("responses", responses(facts, generator, problem));
-    set("security", if facts.access.needs_login() { json!([{ "bearer": [] }]) } else { json!([]) });
+    set("security", security(facts.access));
     set("x-merx-access", access(facts.access));
     if let Some(idempotency) = facts.idempotency {
         set("x-merx-idempotency", json!(idempotency_text(idempotency)));
@@ -139,10 +223,21 @@ fn access(access: Access) -> Value {
     match access {
         Access::Public => json!({ "public": true }),
         Access::Signed(by) => json!({ "signed": by }),
-        Access::LoggedIn { owner: rule } => json!({ "owner": owner(rule) }),
+        Access::LoggedIn { owner: rule } => json!({ "owner": owner(rule), "session_only": true }),
         Access::Permission { permission, owner: rule } => {
             json!({ "permission": permission, "owner": owner(rule) })
         }
+        Access::SessionPermission { permission, owner: rule } => {
+            json!({ "permission": permission, "owner": owner(rule), "session_only": true })
+        }
+    }
+}
+
+fn security(access: Access) -> Value {
+    match (access.needs_login(), access.session_only()) {
+        (false, _) => json!([]),
+        (true, true) => json!([{ "bearer": [] }]),
+        (true, false) => json!([{ "bearer": [] }, { "key": [] }]),
     }
 }
 
@@ -169,6 +264,7 @@ fn parameters(facts: &RouteFacts, generator: &mut SchemaGenerator) -> Vec<Value>
         for (name, schema) in whole["properties"].as_object().into_iter().flatten() {
             let mut schema = schema.clone();
             let description = schema.as_object_mut().and_then(|s| s.remove("description"));
+            bound_limit(name, &mut schema);
             let mut parameter = json!({
                 "name": name, "in": "query", "required": required.contains(&name.as_str()), "schema": schema,
             });
@@ -178,6 +274,13 @@ fn parameters(facts: &RouteFacts, generator: &mut SchemaGenerator) -> Vec<Value>
             out.push(parameter);
         }
     }
+    if facts.if_match {
+        out.push(json!({
+            "name": "If-Match", "in": "header", "required": true,
+            "description": "The ETag of what was read, so that no change of others is lost.",
+            "schema": { "type": "string", "pattern": "^\"[0-9]{1,19}\"$" },
+        }));
+    }
     if facts.idempotency == Some(Idempotency::Required) {
         out.push(json!({
             "name": "Idempotency-Key", "in": "header", "required": true,
@@ -186,6 +289,25 @@ fn parameters(facts: &RouteFacts, generator: &mut SchemaGenerator) -> Vec<Value>
         }));
     }
     out
+}
+
+/// Every list takes its `limit` by the kernel's rule, which a type of its own could not say without being another
+/// type.
+fn bound_limit(name: &str, schema: &mut Value) {
+    if name != "limit" {
+        return;
+    }
+    if let Some(schema) = schema.as_object_mut() {
+        schema.insert("minimum".to_owned(), json!(1));
+        schema.insert("maximum".to_owned(), json!(PageRequest::LIMIT_MAX));
+        schema.insert("default".to_owned(), json!(PageRequest::LIMIT_DEFAULT));
+        schema.remove("format");
+    }
+}
+
+/// Bytes of one of these media types: OpenAPI 3.1 gives them no schema.
+fn raw_content(media: &[&str]) -> Value {
+    media.iter().map(|m| ((*m).to_owned(), json!({}))).collect::<Map<_, _>>().into()
 }
 
 /// The schema itself where `schema` is a reference to it.
@@ -203,6 +325,8 @@ fn responses(facts: &RouteFacts, generator: &mut SchemaGenerator, problem: &Sche
         let mut response = json!({ "description": description, "headers": header_refs(facts, false) });
         if let Some(schema) = schema {
             response["content"] = json!({ "application/json": { "schema": schema(generator) } });
+        } else if let Some(media) = facts.raw_responses.get(status) {
+            response["content"] = raw_content(media);
         }
         out.insert(status.to_string(), response);
     }
@@ -222,11 +346,19 @@ impl RouteFacts {
         if self.access.needs_login() {
             codes.extend(WITH_LOGIN);
         }
-        if matches!(self.access, Access::Permission { .. }) {
+        if self.access.permission().is_some() {
             codes.push("request.forbidden");
+        }
+        if self.access.session_only() {
+            codes.push("request.session_required");
+        } else if self.access.needs_login() {
+            codes.push("request.api_key_invalid");
         }
         if self.idempotency == Some(Idempotency::Required) {
             codes.extend(WITH_KEY);
+        }
+        if self.if_match {
+            codes.extend(WITH_VERSION);
         }
         codes.extend_from_slice(&self.errors);
         codes.sort_unstable();

@@ -151,6 +151,9 @@ pub(crate) fn status_of(kind: ErrorKind, code: &str) -> StatusCode {
         "request.body_too_large" => return StatusCode::PAYLOAD_TOO_LARGE,
         "request.uri_too_long" => return StatusCode::URI_TOO_LONG,
         "request.unsupported_media_type" => return StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        "request.headers_too_large" => return StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+        "request.version_missing" => return StatusCode::PRECONDITION_REQUIRED,
+        "request.version_stale" => return StatusCode::PRECONDITION_FAILED,
         "request.idempotency_key_reused" => return StatusCode::UNPROCESSABLE_ENTITY,
         _ => {}
     }

@@ -30,6 +30,8 @@ pub enum Idempotency {
 pub(crate) enum BodyForm {
     Json,
     UrlEncoded,
+    /// Bytes of one of these media types.
+    Raw(&'static [&'static str]),
 }
 
 /// The part of a route that is known before a request comes.
@@ -46,6 +48,10 @@ pub(crate) struct RouteFacts {
     pub query: Option<SchemaOf>,
     pub params: BTreeMap<&'static str, SchemaOf>,
     pub responses: Vec<(u16, &'static str, Option<SchemaOf>)>,
+    /// The media types of answers that are not JSON, by status.
+    pub raw_responses: BTreeMap<u16, &'static [&'static str]>,
+    /// The request must carry `If-Match`.
+    pub if_match: bool,
     pub errors: Vec<&'static str>,
     pub body_bytes_max: Option<usize>,
     pub handler_ms_max: Option<u64>,
@@ -98,6 +104,8 @@ impl Route {
             query: None,
             params: BTreeMap::new(),
             responses: Vec::new(),
+            raw_responses: BTreeMap::new(),
+            if_match: false,
             errors: Vec::new(),
             body_bytes_max: None,
             handler_ms_max: None,
@@ -136,6 +144,18 @@ impl Route {
         self.facts.body = Some((BodyForm::UrlEncoded, schema_of::<T>));
         self
     }
+    /// The body is bytes of one of these media types; the handler takes [`crate::RawBody`].
+    #[must_use]
+    pub fn raw_body(mut self, media: &'static [&'static str]) -> Self {
+        self.facts.body = Some((BodyForm::Raw(media), |_| Schema::default()));
+        self
+    }
+    /// The request must carry `If-Match`; the handler takes [`crate::IfMatch`].
+    #[must_use]
+    pub const fn if_match(mut self) -> Self {
+        self.facts.if_match = true;
+        self
+    }
     /// The query parameters: the properties of `T`.
     #[must_use]
     pub fn query<T: JsonSchema>(mut self) -> Self {
@@ -158,6 +178,13 @@ impl Route {
     #[must_use]
     pub fn empty_response(mut self, status: u16) -> Self {
         self.facts.responses.push((status, reason(status), None));
+        self
+    }
+    /// An answer with a body of one of these media types.
+    #[must_use]
+    pub fn raw_response(mut self, status: u16, media: &'static [&'static str]) -> Self {
+        self.facts.responses.push((status, reason(status), None));
+        self.facts.raw_responses.insert(status, media);
         self
     }
     /// The codes of its own it may answer, besides those every route has.

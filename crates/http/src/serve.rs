@@ -23,6 +23,7 @@ use crate::{
     client::{ClientAddress, is_trusted},
     limits::Limits,
     networks::Networks,
+    refusals::ExplainRefusals,
     stalls::WriteStallLimit,
 };
 
@@ -192,11 +193,11 @@ fn protocol(limits: &Limits) -> http1::Builder {
     http
 }
 
-fn transport(stream: TcpStream, limits: &Limits) -> TokioIo<WriteStallLimit<TcpStream>> {
+fn transport(stream: TcpStream, limits: &Limits) -> TokioIo<ExplainRefusals<WriteStallLimit<TcpStream>>> {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "TCP_NODELAY could not be set");
     }
-    TokioIo::new(WriteStallLimit::new(stream, limits.write_stall()))
+    TokioIo::new(ExplainRefusals::new(WriteStallLimit::new(stream, limits.write_stall())))
 }
 
 fn handler(

@@ -12,12 +12,13 @@ use aws_lc_rs::{
 };
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD as BASE64};
 use merx_kernel::{
-    Clock, Error, ErrorKind, Principal, Result, Role, Secret, Timestamp,
+    Clock, Credential, Error, ErrorKind, Guard, Principal, Result, RoleName, Secret, Timestamp,
+    clock::BoxFuture,
     principal::{AccountId, SessionId},
 };
 use serde::{Deserialize, Serialize};
 
-use crate::revocation::Revocations;
+use crate::{client::ClientAddress, revocation::Revocations, roles::Roles};
 
 /// The longest token that is looked at.
 pub const TOKEN_BYTES_MAX: usize = 2_048;
@@ -25,6 +26,11 @@ pub const TOKEN_BYTES_MAX: usize = 2_048;
 pub const LEEWAY: Duration = Duration::from_secs(5);
 const TYP: &str = "at+jwt";
 const ALG: &str = "EdDSA";
+/// How the secret of a program's key begins.
+pub const KEY_PREFIX: &str = "merx_";
+
+/// Answers whom the secret of a program's key speaks for; the address is where the program is.
+pub type KeyCheck = Arc<dyn Fn(Secret<String>, ClientAddress) -> BoxFuture<Result<Principal>> + Send + Sync>;
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -41,7 +47,7 @@ struct Claims {
     aud: String,
     sub: AccountId,
     sid: SessionId,
-    roles: Vec<Role>,
+    roles: Vec<RoleName>,
     iat: i64,
     exp: i64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -90,18 +96,32 @@ impl TokenSigner {
     pub const fn life(&self) -> Duration {
         self.life
     }
-    /// A token for the principal, good from `now`.
+    /// A token for the session of the principal, good from `now`. It names the roles, not what they may do.
+    ///
+    /// # Errors
+    /// `Internal` when the principal came by a key, or the claims cannot be written.
+    pub fn sign(&self, principal: &Principal, now: Timestamp) -> Result<String> {
+        let session = principal.session().ok_or_else(|| Error::internal("a key asks for an access token"))?;
+        self.sign_session(principal.account, session, &principal.roles, now)
+    }
+    /// A token for a session of an account with these roles, good from `now`.
     ///
     /// # Errors
     /// `Internal` when the claims cannot be written.
-    pub fn sign(&self, principal: &Principal, now: Timestamp) -> Result<String> {
+    pub fn sign_session(
+        &self,
+        account: AccountId,
+        session: SessionId,
+        roles: &[RoleName],
+        now: Timestamp,
+    ) -> Result<String> {
         let header = Header { alg: ALG.to_owned(), typ: TYP.to_owned(), kid: self.kid.clone() };
         let claims = Claims {
             iss: self.realm.issuer.clone(),
             aud: self.realm.audience.clone(),
-            sub: principal.account,
-            sid: principal.session,
-            roles: principal.roles.clone(),
+            sub: account,
+            sid: session,
+            roles: roles.to_vec(),
             iat: now.as_secs(),
             exp: now.plus(self.life).as_secs(),
             nbf: None,
@@ -117,16 +137,20 @@ impl TokenSigner {
     }
 }
 
-/// Verifies access tokens without asking anybody: signature, names, time, and the revocation set in memory.
+/// Verifies access tokens without asking anybody: signature, names, time, and the revocation set and the roles in
+/// memory. Keys of programs it hands on.
 pub struct TokenVerifier {
     keys: BTreeMap<String, UnparsedPublicKey<Vec<u8>>>,
     realm: Realm,
     clock: Arc<dyn Clock>,
     revocations: Arc<Revocations>,
+    roles: Arc<Roles>,
+    keys_of_programs: Option<KeyCheck>,
 }
 
 impl TokenVerifier {
-    /// A verifier that trusts these Ed25519 public keys (32 bytes each).
+    /// A verifier that trusts these Ed25519 public keys (32 bytes each). It knows the roles of a fresh shop and no keys
+    /// of programs.
     pub fn new(
         public_keys: impl IntoIterator<Item = Vec<u8>>,
         realm: Realm,
@@ -135,18 +159,44 @@ impl TokenVerifier {
     ) -> Self {
         let keys =
             public_keys.into_iter().map(|k| (kid_of(&k), UnparsedPublicKey::new(&ED25519, k))).collect();
-        Self { keys, realm, clock, revocations }
+        Self { keys, realm, clock, revocations, roles: Arc::new(Roles::fresh_shop()), keys_of_programs: None }
+    }
+    /// The same with the roles of this shop.
+    #[must_use]
+    pub fn with_roles(mut self, roles: Arc<Roles>) -> Self {
+        self.roles = roles;
+        self
+    }
+    /// The same with the keys of programs.
+    #[must_use]
+    pub fn with_keys(mut self, check: KeyCheck) -> Self {
+        self.keys_of_programs = Some(check);
+        self
     }
 
-    /// Who the token speaks for.
+    /// Who the access token, or the secret of a program's key, speaks for.
+    ///
+    /// # Errors
+    /// As [`Self::verify`], and what the check of keys answers.
+    pub async fn authenticate(&self, token: &str, address: ClientAddress) -> Result<Principal> {
+        match &self.keys_of_programs {
+            Some(check) if token.starts_with(KEY_PREFIX) => {
+                check(Secret::new(token.to_owned()), address).await
+            }
+            _ => self.verify(token),
+        }
+    }
+
+    /// Who the access token speaks for.
     ///
     /// # Errors
     /// `Unauthenticated`: `request.token_expired` when it was good once, `request.token_revoked` when its session
     /// has ended, `request.token_invalid` for anything else, without saying what. `Unavailable` when the
-    /// revocation set is too old to trust.
+    /// revocation set or the roles are too old to trust.
     pub fn verify(&self, token: &str) -> Result<Principal> {
         let claims = self.verified_claims(token).ok_or_else(invalid)?;
-        let now = self.clock.now().as_secs();
+        let at = self.clock.now();
+        let now = at.as_secs();
         let leeway = i64::try_from(LEEWAY.as_secs()).unwrap_or(0);
         let begins = claims.iat.max(claims.nbf.unwrap_or(i64::MIN));
         if claims.iss != self.realm.issuer
@@ -162,10 +212,12 @@ impl TokenVerifier {
                 "The access token has expired; refresh it.",
             ));
         }
-        if self.revocations.contains(claims.sid, self.clock.now())? {
+        if self.revocations.contains(claims.sid, at)? {
             return Err(unauthenticated("request.token_revoked", "The session has ended; log in again."));
         }
-        Ok(Principal { account: claims.sub, session: claims.sid, roles: claims.roles })
+        let resolved = self.roles.resolve(claims.sub, claims.roles, at)?;
+        let (roles, permissions) = resolved.ok_or_else(invalid)?;
+        Ok(Principal { account: claims.sub, credential: Credential::Session(claims.sid), roles, permissions })
     }
 
     /// Form and signature; `None` says no more than "not ours".
@@ -176,7 +228,7 @@ impl TokenVerifier {
         let (signed, signature) = token.rsplit_once('.')?;
         let (header, claims) = signed.split_once('.')?;
         let header: Header = serde_json::from_slice(&BASE64.decode(header).ok()?).ok()?;
-        if header.alg != ALG || header.typ != TYP {
+        if Guard::TokenAlgorithm.on() && (header.alg != ALG || header.typ != TYP) {
             return None;
         }
         let key = self.keys.get(&header.kid)?;

@@ -34,6 +34,20 @@ pub enum Guard {
     Owner,
     /// Stock is let go only after the provider closed the trade.
     CloseBeforeRelease,
+    /// Attempts whose notification does not come are asked about.
+    AttemptPoller,
+    /// A hold and a dispatch of one order first write its guard row.
+    ShipmentHold,
+    /// A token says the one algorithm and type we know, and nothing is negotiated.
+    TokenAlgorithm,
+    /// A code that is mailed bears five guesses.
+    CodeGuesses,
+    /// Addresses given by people are reached only when they are public.
+    OutboundAddress,
+    /// A webhook keeps its id through every retry and replay.
+    WebhookId,
+    /// The facts of one subject go one after another.
+    PartitionKey,
 }
 
 impl Guard {
@@ -53,6 +67,13 @@ impl Guard {
         Self::SequencerGap,
         Self::Owner,
         Self::CloseBeforeRelease,
+        Self::AttemptPoller,
+        Self::ShipmentHold,
+        Self::TokenAlgorithm,
+        Self::CodeGuesses,
+        Self::OutboundAddress,
+        Self::WebhookId,
+        Self::PartitionKey,
     ];
 
     /// The name in `MERX_GUARDS_OFF` and in the report.
@@ -72,6 +93,13 @@ impl Guard {
             Self::SequencerGap => "sequencer-gap",
             Self::Owner => "owner",
             Self::CloseBeforeRelease => "close-before-release",
+            Self::AttemptPoller => "attempt-poller",
+            Self::ShipmentHold => "shipment-hold",
+            Self::TokenAlgorithm => "token-algorithm",
+            Self::CodeGuesses => "code-guesses",
+            Self::OutboundAddress => "outbound-address",
+            Self::WebhookId => "webhook-id",
+            Self::PartitionKey => "partition-key",
         }
     }
 

@@ -20,7 +20,7 @@ pub use guard::Guard;
 pub use id::{Entropy, Id, IdGen, IdKind};
 pub use money::{Currency, Money};
 pub use page::{Page, PageRequest};
-pub use principal::{Permission, Principal, Role};
+pub use principal::{Credential, Permission, Permissions, Principal, Role, RoleName};
 pub use quantity::Quantity;
 pub use secret::Secret;
 pub use text::BoundedText;

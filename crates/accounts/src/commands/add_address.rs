@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     State,
     domain::address::{ADDRESSES_MAX, Address},
-    store,
+    store::addresses,
 };
 
 /// The answer: an id and nothing personal, because it is kept with the idempotency key.
@@ -46,10 +46,10 @@ pub async fn add_address(
         .write("accounts.add_address", move |tx| {
             let begun = key.begin(keys, tx, id, now)?;
             if matches!(begun, Begun::Fresh) {
-                if !store::count_address(tx, account)? {
+                if !addresses::count_address(tx, account)? {
                     return Err(full());
                 }
-                store::insert_address(tx, id, account, &address, now)?;
+                addresses::insert_address(tx, id, account, &address, now)?;
                 key.complete(keys, tx, id, &AddressMade::saved(id)?)?;
             }
             Ok(begun)

@@ -3,13 +3,16 @@
 use std::sync::Arc;
 
 use merx_contracts::ids::AccountId;
-use merx_kernel::{BoundedText, Error, Result, Role};
+use merx_kernel::{BoundedText, Error, Result, Role, RoleName};
 
 use crate::{
     State,
-    domain::email::Email,
+    domain::{
+        email::Email,
+        person::{Kind, Locale, Status},
+    },
     passwords::Password,
-    store::{self, NewAccount},
+    store::accounts::{self, NewAccount},
 };
 
 /// What to make.
@@ -36,13 +39,24 @@ pub async fn create_account(state: &State, command: CreateAccount) -> Result<Acc
     }
     let (id, now) = (state.ids.next(), state.clock.now());
     let password_hash = state.passwords.hash(command.password).await?;
-    let name = command.name.into_string();
-    let new = Arc::new(NewAccount { id, email: command.email, name, password_hash, roles: command.roles });
+    let buys = command.roles.iter().all(|role| matches!(role, Role::Customer | Role::Guest));
+    let new = Arc::new(NewAccount {
+        id,
+        email: Some(command.email),
+        name: command.name.into_string(),
+        password_hash,
+        roles: command.roles.into_iter().map(RoleName::from).collect(),
+        kind: if buys { Kind::Member } else { Kind::Staff },
+        status: Status::Active,
+        locale: Locale::default(),
+        sweep_at: None,
+    });
     let added =
-        state.db.write("accounts.create_account", move |tx| store::insert_account(tx, &new, now)).await?;
-    if added {
-        Ok(id)
-    } else {
-        Err(Error::conflict("accounts.email_taken", "There is an account with this e-mail address."))
-    }
+        state.db.write("accounts.create_account", move |tx| accounts::insert_account(tx, &new, now)).await?;
+    if added { Ok(id) } else { Err(email_taken()) }
+}
+
+/// There is an account with this e-mail address.
+pub(crate) fn email_taken() -> Error {
+    Error::conflict("accounts.email_taken", "There is an account with this e-mail address.")
 }

@@ -7,15 +7,25 @@ use std::{
 
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD as BASE64};
-use merx_contracts::ids::{AccountId, SessionId};
+use merx_contracts::{
+    events::accounts::GuestLoggedIn,
+    ids::{AccountId, SessionId},
+};
 use merx_http::ClientAddress;
-use merx_kernel::{Error, ErrorKind, Id, IdGen, Principal, Result, Secret, Timestamp};
+use merx_kernel::{Error, ErrorKind, Id, IdGen, Result, RoleName, Secret, Timestamp};
+
+use merx_sql::Tx;
 
 use crate::{
     State,
+    commands::begin_guest::guest_of_token,
     domain::email::Email,
     passwords::Password,
-    store::{self, NewSession},
+    store::{
+        accounts,
+        sessions::{self, NewSession},
+    },
+    telling::envelope,
 };
 
 /// Open sessions of one account; beyond it the one used longest ago ends.
@@ -35,6 +45,8 @@ pub struct LogIn {
     pub client: String,
     /// Where the client is.
     pub address: ClientAddress,
+    /// A token of the guest the client has been until now.
+    pub guest_token: Option<Secret<String>>,
 }
 
 /// The tokens of a session.
@@ -49,6 +61,13 @@ pub struct SessionTokens {
     pub refresh: Secret<String>,
     /// When the refresh token expires.
     pub refresh_expires_at: Timestamp,
+}
+
+/// An account about to have a session.
+pub(crate) struct Bearer {
+    pub account: AccountId,
+    pub session: SessionId,
+    pub roles: Vec<RoleName>,
 }
 
 /// Begins a session.
@@ -71,20 +90,26 @@ pub async fn log_in(state: &State, command: LogIn) -> Result<SessionTokens> {
     );
     let ticket = admitted.map_err(too_many)?;
     let forgive = || state.throttle.lock().unwrap_or_else(PoisonError::into_inner).forgive(ticket);
-    let (stored, principal) = match found.credentials {
-        Some((hash, principal)) => (Some(hash), Some(principal)),
+    let (stored, bearer) = match found.credentials {
+        Some((hash, bearer)) => (Some(hash), Some(bearer)),
         None => (None, None),
     };
-    let right = state.passwords.verify(command.password, stored).await.inspect_err(|_| forgive())?;
-    let Some(principal) = principal.filter(|_| right) else {
-        let message = "The e-mail address or the password is wrong.";
-        return Err(Error::new(ErrorKind::Unauthenticated, "accounts.credentials_wrong", message));
-    };
+    let right = state.passwords.verify(command.password, stored.clone()).await.inspect_err(|_| forgive())?;
+    let (Some(bearer), Some(password_hash)) = (bearer.filter(|_| right), stored) else { return Err(wrong()) };
     forgive();
-    begin_session(state, principal, command.client, network).await
+    let guest = match &command.guest_token {
+        Some(token) => guest_of_token(state, token).await?,
+        None => None,
+    };
+    begin_session(state, bearer, password_hash, guest, &command.client, network).await
 }
 
-fn too_many(wait: Duration) -> Error {
+fn wrong() -> Error {
+    let message = "The e-mail address or the password is wrong.";
+    Error::new(ErrorKind::Unauthenticated, "accounts.credentials_wrong", message)
+}
+
+pub(crate) fn too_many(wait: Duration) -> Error {
     Error::new(
         ErrorKind::RateLimited,
         "accounts.too_many_logins",
@@ -94,7 +119,7 @@ fn too_many(wait: Duration) -> Error {
 }
 
 struct FoundAccount {
-    credentials: Option<(String, Principal)>,
+    credentials: Option<(String, Bearer)>,
     known_network: bool,
 }
 
@@ -104,11 +129,11 @@ async fn find(state: &State, email: &Email, network: ClientAddress) -> Result<Fo
     state
         .db
         .read("accounts.log_in", move |q| {
-            let found = store::credentials(q, &email)?;
+            let found = accounts::credentials(q, &email)?.filter(|f| !f.password_hash.is_empty());
             let account = found.as_ref().map_or(Id::from_bits(0), |f| f.account);
-            let known_network = store::known_network(q, account, network_hash(account, network), since)?;
+            let known_network = sessions::known_network(q, account, network_hash(account, network), since)?;
             let credentials =
-                found.map(|f| (f.password_hash, Principal { account: f.account, session, roles: f.roles }));
+                found.map(|f| (f.password_hash, Bearer { account: f.account, session, roles: f.roles }));
             Ok(FoundAccount { credentials, known_network })
         })
         .await
@@ -116,52 +141,88 @@ async fn find(state: &State, email: &Email, network: ClientAddress) -> Result<Fo
 
 async fn begin_session(
     state: &State,
-    principal: Principal,
-    client: String,
+    bearer: Bearer,
+    password_hash: String,
+    guest: Option<AccountId>,
+    client: &str,
     network: ClientAddress,
 ) -> Result<SessionTokens> {
     let now = state.clock.now();
-    let (refresh, hash) = fresh_token(&state.ids);
-    let expires_at = now.plus(state.settings.refresh_life());
-    let new = Arc::new(NewSession {
-        id: principal.session,
-        account: principal.account,
-        client: client.chars().filter(|c| !c.is_control()).take(CLIENT_LENGTH_MAX).collect(),
-        network: network_hash(principal.account, network),
-        at: now,
-        expires_at,
-    });
+    let (refresh, session) = new_session(state, &bearer, client, network);
+    let (account, expires_at, store) = (bearer.account, session.row.expires_at, state.store.clone());
+    let fact = guest.map(|guest_id| GuestLoggedIn { guest_id, account_id: account });
+    let told: Vec<_> = fact.iter().map(|fact| envelope(state, fact)).collect::<Result<_>>()?;
     let ended = state
         .db
         .write("accounts.begin_session", move |tx| {
-            let open = store::open_sessions(tx, new.account, now)?;
-            let mut ended = Vec::new();
-            for surplus in open.iter().skip(SESSIONS_MAX - 1) {
-                store::end_session(tx, surplus.id, now)?;
-                ended.push(surplus.id);
+            // What closes an account or changes its password ends its sessions: none may begin beside that.
+            if !sessions::hold_account(tx, account, &password_hash)? {
+                return Err(wrong());
             }
-            store::insert_session(tx, &new)?;
-            store::insert_token(tx, hash, new.id, expires_at)?;
-            Ok(ended)
+            store.outbox.publish(tx, &told)?;
+            open_session(tx, &session, now)
         })
         .await?;
-    for session in ended {
-        state.revoke(session, now);
+    state.sessions_ended(account, ended, now);
+    tokens(state, &bearer, refresh, expires_at)
+}
+
+/// A session about to be opened, with its first refresh token.
+#[derive(Clone)]
+pub(crate) struct OpenSession {
+    pub row: Arc<NewSession>,
+    token: [u8; 32],
+}
+
+/// A session of the account, and its first refresh token.
+pub(crate) fn new_session(
+    state: &State,
+    bearer: &Bearer,
+    client: &str,
+    network: ClientAddress,
+) -> (Secret<String>, OpenSession) {
+    let now = state.clock.now();
+    let (refresh, token) = fresh_token(&state.ids);
+    let row = NewSession {
+        id: bearer.session,
+        account: bearer.account,
+        client: client.chars().filter(|c| !c.is_control()).take(CLIENT_LENGTH_MAX).collect(),
+        network: network_hash(bearer.account, network),
+        at: now,
+        expires_at: now.plus(state.settings.refresh_life()),
+    };
+    (refresh, OpenSession { row: Arc::new(row), token })
+}
+
+/// Opens the session; answers those that end because the account has too many.
+pub(crate) fn open_session(tx: &mut Tx<'_>, new: &OpenSession, now: Timestamp) -> Result<Vec<SessionId>> {
+    let open = sessions::open_sessions(tx, new.row.account, now)?;
+    let mut ended = Vec::new();
+    for surplus in open.iter().skip(SESSIONS_MAX - 1) {
+        sessions::end_session(tx, surplus.id, now)?;
+        ended.push(surplus.id);
     }
-    tokens(state, &principal, refresh, expires_at)
+    sessions::insert_session(tx, &new.row)?;
+    sessions::insert_token(tx, new.token, new.row.id, new.row.expires_at)?;
+    Ok(ended)
 }
 
 /// The answer of a log-in and of a refresh.
 pub(crate) fn tokens(
     state: &State,
-    principal: &Principal,
+    bearer: &Bearer,
     refresh: Secret<String>,
     refresh_expires_at: Timestamp,
 ) -> Result<SessionTokens> {
     Ok(SessionTokens {
-        session: principal.session,
-        account: principal.account,
-        access: Secret::new(state.signer.sign(principal, state.clock.now())?),
+        session: bearer.session,
+        account: bearer.account,
+        access: Secret::new(state.signer.sign_session(
+            bearer.account,
+            bearer.session,
+            &bearer.roles,
+            state.clock.now(),
+        )?),
         refresh,
         refresh_expires_at,
     })
@@ -184,7 +245,7 @@ fn network_hash(account: AccountId, network: ClientAddress) -> [u8; 32] {
     sha256(&[&account.to_bytes(), network.0.to_string().as_bytes()])
 }
 
-fn sha256(parts: &[&[u8]]) -> [u8; 32] {
+pub(crate) fn sha256(parts: &[&[u8]]) -> [u8; 32] {
     let mut out = [0u8; 32];
     out.copy_from_slice(digest(&SHA256, &parts.concat()).as_ref());
     out

@@ -2,18 +2,18 @@
 //! client was robbed of its answer; either way the whole session ends (RFC 9700 §4.14.2).
 
 use merx_contracts::ids::SessionId;
-use merx_kernel::{Error, ErrorKind, Principal, Result, Secret};
+use merx_kernel::{Error, ErrorKind, Result, Secret};
 
 use crate::{
     State,
-    commands::log_in::{SessionTokens, fresh_token, token_hash, tokens},
-    store::{self, TokenRow},
+    commands::log_in::{Bearer, SessionTokens, fresh_token, token_hash, tokens},
+    store::sessions::{self, TokenRow},
 };
 
 enum Outcome {
     Unknown,
     Reused(SessionId),
-    Refreshed(Principal),
+    Refreshed(Bearer),
 }
 
 /// Replaces the refresh token.
@@ -28,20 +28,20 @@ pub async fn refresh_session(state: &State, token: Secret<String>) -> Result<Ses
     let outcome = state
         .db
         .write("accounts.refresh_session", move |tx| {
-            let Some(found) = store::token(tx, old)? else { return Ok(Outcome::Unknown) };
+            let Some(found) = sessions::token(tx, old)? else { return Ok(Outcome::Unknown) };
             if found.ended || found.expires_at <= now {
                 return Ok(Outcome::Unknown);
             }
-            if found.replaced || !store::replace_token(tx, old, now)? {
-                store::end_session(tx, found.session, now)?;
+            if found.replaced || !sessions::replace_token(tx, old, now)? {
+                sessions::end_session(tx, found.session, now)?;
                 return Ok(Outcome::Reused(found.session));
             }
-            if !store::use_session(tx, found.session, now, expires_at)? {
+            if !sessions::use_session(tx, found.session, now, expires_at)? {
                 return Ok(Outcome::Unknown);
             }
-            store::insert_token(tx, new, found.session, expires_at)?;
+            sessions::insert_token(tx, new, found.session, expires_at)?;
             let TokenRow { account, session, roles, .. } = found;
-            Ok(Outcome::Refreshed(Principal { account, session, roles }))
+            Ok(Outcome::Refreshed(Bearer { account, session, roles }))
         })
         .await?;
     let refused =

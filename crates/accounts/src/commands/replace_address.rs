@@ -5,7 +5,7 @@ use std::sync::Arc;
 use merx_contracts::ids::{AccountId, AddressId};
 use merx_kernel::{Error, Result};
 
-use crate::{State, domain::address::Address, queries::address_of, store};
+use crate::{State, domain::address::Address, queries::address_of, store::addresses};
 
 /// Replaces the address; answers the id of the new version. Saying it again answers the same id.
 ///
@@ -23,16 +23,16 @@ pub async fn replace_address(
         .db
         .write("accounts.replace_address", move |tx| {
             let found = address_of(tx, account, old)?;
-            if !found.retired && found.address == *address {
+            if !found.retired && found.address.as_ref() == Some(&*address) {
                 return Ok(old);
             }
-            if store::retire_address(tx, old, Some(new), now)? {
-                store::insert_address(tx, new, found.account, &address, now)?;
+            if addresses::retire_address(tx, old, Some(new), now)? {
+                addresses::insert_address(tx, new, found.account, &address, now)?;
                 return Ok(new);
             }
             // A repetition whose first answer was lost: the successor is what is asked for.
             if let Some(successor) = address_of(tx, account, old)?.replaced_by
-                && address_of(tx, account, successor)?.address == *address
+                && address_of(tx, account, successor)?.address.as_ref() == Some(&*address)
             {
                 return Ok(successor);
             }

@@ -3,7 +3,7 @@
 use merx_contracts::ids::{AccountId, AddressId};
 use merx_kernel::Result;
 
-use crate::{State, queries::address_of, store};
+use crate::{State, queries::address_of, store::addresses};
 
 /// Retires the address. Doing it again changes nothing.
 ///
@@ -15,8 +15,8 @@ pub async fn retire_address(state: &State, account: AccountId, id: AddressId) ->
         .db
         .write("accounts.retire_address", move |tx| {
             let found = address_of(tx, account, id)?;
-            if store::retire_address(tx, id, None, now)? {
-                store::uncount_address(tx, found.account)?;
+            if addresses::retire_address(tx, id, None, now)? {
+                addresses::uncount_address(tx, found.account)?;
             }
             Ok(())
         })

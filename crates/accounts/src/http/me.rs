@@ -3,10 +3,11 @@
 use axum::extract::State as Shared;
 use merx_contracts::ids::{AccountId, SessionId};
 use merx_http::{Access, Answer, Caller, Json, Owner, Route};
-use merx_kernel::Role;
+use merx_kernel::{Permission, RoleName};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::sessions::own_session;
 use crate::{State, queries};
 
 /// The account of the caller.
@@ -16,17 +17,27 @@ pub struct MeView {
     pub account_id: AccountId,
     /// The session the request came by.
     pub session_id: SessionId,
-    /// The log-in name.
+    /// The log-in name; of a guest, where it is written to.
     pub email: String,
     /// How the person is called.
     pub name: String,
     /// What the account may be.
-    pub roles: Vec<Role>,
+    pub roles: Vec<RoleName>,
+    /// What these roles open.
+    pub permissions: Vec<Permission>,
 }
 
 async fn me(Shared(state): Shared<State>, Caller(caller): Caller) -> Answer<Json<MeView>> {
-    let (email, name, roles) = queries::account(&state, caller.account).await?;
-    Ok(Json(MeView { account_id: caller.account, session_id: caller.session, email, name, roles }))
+    let account = queries::account(&state, caller.account).await?;
+    let session_id = own_session(&caller)?;
+    Ok(Json(MeView {
+        account_id: account.id,
+        session_id,
+        email: account.email().to_owned(),
+        permissions: caller.permissions.iter().collect(),
+        name: account.name,
+        roles: account.roles,
+    }))
 }
 
 pub(super) fn routes(state: &State) -> Vec<Route> {

@@ -4,20 +4,21 @@ use axum::extract::State as Shared;
 use http::{HeaderMap, StatusCode, header};
 use merx_contracts::ids::{AccountId, SessionId};
 use merx_http::{Access, Answer, Caller, ClientAddress, Idempotency, Json, Owner, Path, Route};
-use merx_kernel::{Secret, Timestamp};
+use merx_kernel::{Error, Principal, Result, Secret, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
     State,
     commands::{
-        end_session::end_session,
+        end_session::{end_session, end_sessions_elsewhere},
         log_in::{LogIn, SessionTokens, log_in},
         refresh_session::refresh_session,
     },
     domain::email::Email,
     passwords::Password,
     queries,
+    store::sessions::SessionRow,
 };
 
 #[derive(Deserialize, JsonSchema)]
@@ -27,6 +28,11 @@ struct LogInBody {
     email: Email,
     /// The password.
     password: Password,
+    /// A token of the guest the client has been until now: what is in the guest's cart becomes the member's. One that is
+    /// not good any more is passed over.
+    #[serde(default)]
+    #[schemars(with = "Option<String>")]
+    guest_token: Option<Secret<String>>,
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -80,7 +86,7 @@ pub struct SessionsView {
     pub items: Vec<SessionView>,
 }
 
-fn tokens_view(state: &State, tokens: SessionTokens) -> TokensView {
+pub(super) fn tokens_view(state: &State, tokens: SessionTokens) -> TokensView {
     TokensView {
         session_id: tokens.session,
         account_id: tokens.account,
@@ -98,9 +104,13 @@ async fn begin(
     headers: HeaderMap,
     Json(body): Json<LogInBody>,
 ) -> Answer<(StatusCode, Json<TokensView>)> {
-    let agent = headers.get(header::USER_AGENT).map(|v| String::from_utf8_lossy(v.as_bytes()).into_owned());
-    let command =
-        LogIn { email: body.email, password: body.password, client: agent.unwrap_or_default(), address };
+    let command = LogIn {
+        email: body.email,
+        password: body.password,
+        client: client_name(&headers),
+        address,
+        guest_token: body.guest_token,
+    };
     let tokens = log_in(&state, command).await?;
     Ok((StatusCode::CREATED, Json(tokens_view(&state, tokens))))
 }
@@ -110,24 +120,42 @@ async fn refresh(Shared(state): Shared<State>, Json(body): Json<RefreshBody>) ->
     Ok(Json(tokens_view(&state, tokens)))
 }
 
+/// What the client calls itself.
+pub(super) fn client_name(headers: &HeaderMap) -> String {
+    let agent = headers.get(header::USER_AGENT).map(|v| String::from_utf8_lossy(v.as_bytes()).into_owned());
+    agent.unwrap_or_default()
+}
+
+/// The sessions as they are shown.
+pub(super) fn views(rows: Vec<SessionRow>, current: Option<SessionId>) -> Vec<SessionView> {
+    let view = |row: SessionRow| SessionView {
+        current: Some(row.id) == current,
+        id: row.id,
+        client: row.client,
+        created_at: row.created_at,
+        used_at: row.used_at,
+        expires_at: row.expires_at,
+    };
+    rows.into_iter().map(view).collect()
+}
+
 async fn list(Shared(state): Shared<State>, Caller(caller): Caller) -> Answer<Json<SessionsView>> {
     let rows = queries::sessions(&state, caller.account).await?;
-    let items = rows
-        .into_iter()
-        .map(|row| SessionView {
-            current: row.id == caller.session,
-            id: row.id,
-            client: row.client,
-            created_at: row.created_at,
-            used_at: row.used_at,
-            expires_at: row.expires_at,
-        })
-        .collect();
-    Ok(Json(SessionsView { items }))
+    Ok(Json(SessionsView { items: views(rows, caller.session()) }))
+}
+
+async fn end_elsewhere(Shared(state): Shared<State>, Caller(caller): Caller) -> Answer<StatusCode> {
+    end_sessions_elsewhere(&state, caller.account, own_session(&caller)?).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// The routes that ask for it let nobody else in.
+pub(super) fn own_session(caller: &Principal) -> Result<SessionId> {
+    caller.session().ok_or_else(|| Error::internal("a key at a route for persons"))
 }
 
 async fn end_current(Shared(state): Shared<State>, Caller(caller): Caller) -> Answer<StatusCode> {
-    end_session(&state, caller.account, caller.session).await?;
+    end_session(&state, caller.account, own_session(&caller)?).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -170,6 +198,10 @@ pub(super) fn routes(state: &State) -> Vec<Route> {
             .summary("Log out")
             .empty_response(204)
             .errors(&["accounts.session_not_found"]),
+        Route::delete("/v1/sessions/elsewhere", own, end_elsewhere, state)
+            .id("endSessionsElsewhere")
+            .summary("End all my sessions but this one")
+            .empty_response(204),
         Route::delete("/v1/sessions/{session}", own, end, state)
             .id("endSession")
             .summary("End one of my sessions")

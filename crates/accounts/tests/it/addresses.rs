@@ -21,7 +21,6 @@ async fn add(world: &World, tokens: &Value, key: &str, form: Value) -> String {
     made["id"].as_str().unwrap().to_owned()
 }
 
-#[tokio::test(start_paused = true)]
 async fn an_address_is_added_listed_edited_and_deleted() {
     let world = World::new().await;
     let me = world.customer("a@example.com").await;
@@ -64,7 +63,6 @@ async fn an_address_is_added_listed_edited_and_deleted() {
     assert_eq!(list["items"], json!([]));
 }
 
-#[tokio::test(start_paused = true)]
 async fn the_same_key_adds_one_address_and_keeps_nothing_personal() {
     let world = World::new().await;
     let me = world.customer("a@example.com").await;
@@ -83,7 +81,6 @@ async fn the_same_key_adds_one_address_and_keeps_nothing_personal() {
     assert_eq!(kept, [format!("{{\"id\":{first}}}")]);
 }
 
-#[tokio::test(start_paused = true)]
 async fn fifty_addresses_are_the_most() {
     let world = World::new().await;
     let me = world.customer("a@example.com").await;
@@ -105,7 +102,6 @@ async fn fifty_addresses_are_the_most() {
     world.ask(post("/v1/addresses", shenzhen()).token(&me).key("k51")).await.is(409);
 }
 
-#[tokio::test(start_paused = true)]
 async fn a_foreign_address_is_as_absent_as_none() {
     let world = World::new().await;
     let (mine, theirs) = (world.customer("a@example.com").await, world.customer("b@example.com").await);
@@ -120,7 +116,6 @@ async fn a_foreign_address_is_as_absent_as_none() {
     assert_eq!(list["items"], json!([]));
 }
 
-#[tokio::test(start_paused = true)]
 async fn wrong_addresses_are_named_property_by_property() {
     let world = World::new().await;
     let me = world.customer("a@example.com").await;
@@ -149,4 +144,8 @@ async fn wrong_addresses_are_named_property_by_property() {
         reply.is_problem(400, "request.invalid");
         assert_eq!(reply.pointers(), [format!("/{name}")]);
     }
+}
+
+pub fn trials() -> Vec<libtest_mimic::Trial> {
+    crate::trials!("addresses": ; waiting an_address_is_added_listed_edited_and_deleted, the_same_key_adds_one_address_and_keeps_nothing_personal, fifty_addresses_are_the_most, a_foreign_address_is_as_absent_as_none, wrong_addresses_are_named_property_by_property)
 }

@@ -23,7 +23,6 @@ async fn address(
     rpc::ask(AccountsClient::new(peer(world)).address(request).await)
 }
 
-#[tokio::test(start_paused = true)]
 async fn an_address_is_answered_to_who_names_its_owner() {
     let world = World::new().await;
     let me = world.customer("a@example.com").await;
@@ -65,4 +64,8 @@ async fn an_address_is_answered_to_who_names_its_owner() {
     assert_eq!((old.recipient.as_str(), old.retired), ("王小明", true));
     world.ask(delete(format!("/v1/addresses/{}", new["id"].as_str().unwrap())).token(&me)).await.is(204);
     assert!(address(&world, peers[0], &new["id"], mine).await.unwrap().retired);
+}
+
+pub fn trials() -> Vec<libtest_mimic::Trial> {
+    crate::trials!("asks": ; waiting an_address_is_answered_to_who_names_its_owner)
 }

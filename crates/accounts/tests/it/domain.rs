@@ -8,7 +8,6 @@ use merx_accounts::domain::{
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-#[test]
 fn one_mailbox_is_one_name() {
     for (text, normal) in
         [("A@Example.com", "a@example.com"), (" b.c+d@x.cn ", "b.c+d@x.cn"), ("王@例子.中国", "王@例子.中国")]
@@ -26,7 +25,6 @@ fn one_mailbox_is_one_name() {
     assert_eq!(format!("{:?}", Email::new("a@b.de").unwrap()), "[email]");
 }
 
-#[test]
 fn countries_are_those_of_iso_3166() {
     assert_eq!(Country::all().count(), 249);
     assert_eq!(Country::new("cn").unwrap(), Country::CN);
@@ -52,7 +50,6 @@ fn address(
     Address::new(form).map_err(|e| e.fields().iter().map(|f| f.pointer.clone()).collect())
 }
 
-#[test]
 fn each_country_has_its_rules() {
     let (abroad, home) = ("+44 20 7946 0000", "13800138000");
     for (country, region, city, postcode, phone, wrong) in [
@@ -86,7 +83,6 @@ fn each_country_has_its_rules() {
     }
 }
 
-#[test]
 fn values_come_into_their_normal_form() {
     let form = address("GB", "", "London", "sw1a 1aa", "+44 (20) 7946-0000").unwrap().form().clone();
     let form: Value = serde_json::to_value(form).unwrap();
@@ -95,7 +91,6 @@ fn values_come_into_their_normal_form() {
     assert!(form.get("region").is_none());
 }
 
-#[test]
 fn a_label_reads_as_in_its_country() {
     let label = address("US", "CA", "Palo Alto", "94301", "+1 650 555 0100").unwrap().label();
     assert_eq!(label, ["Ann", "1 Main St", "Palo Alto CA 94301", "US", "+16505550100"]);
@@ -108,7 +103,6 @@ fn a_label_reads_as_in_its_country() {
 }
 
 proptest! {
-    #[test]
     fn whatever_is_accepted_is_accepted_again_unchanged(postcode in "[A-Za-z0-9 -]{0,12}", phone in "\\+?[0-9 ().-]{5,20}") {
         for country in ["CN", "US", "GB", "KE"] {
             if let Ok(first) = address(country, "R", "C", postcode.trim(), phone.trim()) {
@@ -118,9 +112,12 @@ proptest! {
         }
     }
 
-    #[test]
     fn any_text_is_judged_without_a_panic(text in ".{0,300}") {
         let _ = Email::new(&text);
         let _ = Country::new(&text);
     }
+}
+
+pub fn trials() -> Vec<libtest_mimic::Trial> {
+    crate::trials!("domain": one_mailbox_is_one_name, countries_are_those_of_iso_3166, each_country_has_its_rules, values_come_into_their_normal_form, a_label_reads_as_in_its_country, whatever_is_accepted_is_accepted_again_unchanged, any_text_is_judged_without_a_panic; waiting )
 }

@@ -1,6 +1,13 @@
 //! A shop with accounts only, asked over HTTP.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use axum::{Router, body::Body, extract::ConnectInfo};
 use http::{HeaderMap, Method, Request, StatusCode};
@@ -10,25 +17,88 @@ use merx_accounts::{
     commands::create_account::{CreateAccount, create_account},
     domain::email::Email,
 };
+use merx_contracts::accounts::v1::accounts_client::AccountsClient;
 use merx_http::{Edge, Health, Info, Limits, router};
-use merx_kernel::{BoundedText, Clock, Entropy, Role, Secret, Timestamp, principal::AccountId};
+use merx_kernel::{
+    BoundedText, Clock, Entropy, Role, Secret, Timestamp, clock::BoxFuture, principal::AccountId,
+};
 use merx_platform::{
-    Deps, Store,
+    Deps, Module, Peer, Store,
+    bus::publisher_of,
+    module::{Background, sequenced_tables},
     telemetry::Metrics,
     time::{SeededEntropy, VirtualClock},
 };
-use merx_sql::{Db, DbOptions};
+use merx_sql::{Db, DbOptions, Query as _, params};
+use mysql::prelude::Queryable as _;
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
 pub const START: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 pub const PASSWORD: &str = "correct horse battery";
 
+/// Where the rows are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    Inline,
+    File,
+    Mysql,
+}
+
+/// A clock that shows what it is told; sleeping is the runtime's.
+pub struct HandClock(AtomicI64);
+
+impl Clock for HandClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millis(self.0.load(Ordering::SeqCst))
+    }
+    fn sleep(&self, duration: Duration) -> BoxFuture<()> {
+        Box::pin(tokio::time::sleep(duration))
+    }
+}
+
+/// With threads of a database beside the test, time is moved by hand; without, by waiting.
+#[derive(Clone)]
+enum Hands {
+    Virtual(Arc<VirtualClock>),
+    Hand(Arc<HandClock>),
+}
+
+/// A database on the test's server, gone with it.
+pub struct OwnDatabase {
+    server: String,
+    name: String,
+}
+
+impl OwnDatabase {
+    fn create(server: String) -> Self {
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        let name = format!("merx_accounts_{}_{}", std::process::id(), COUNT.fetch_add(1, Ordering::SeqCst));
+        let own = Self { server, name };
+        own.run(&format!("DROP DATABASE IF EXISTS {}", own.name));
+        own.run(&format!("CREATE DATABASE {}", own.name));
+        own
+    }
+    fn run(&self, sql: &str) {
+        let mut connection = mysql::Conn::new(self.server.as_str()).unwrap();
+        connection.query_drop(sql).unwrap();
+    }
+}
+
+impl Drop for OwnDatabase {
+    fn drop(&mut self) {
+        self.run(&format!("DROP DATABASE IF EXISTS {}", self.name));
+    }
+}
+
 pub struct World {
     pub router: Router,
     pub state: State,
     pub deps: Deps,
-    pub clock: Arc<VirtualClock>,
+    modules: Vec<Arc<Module>>,
+    hands: Hands,
+    _folder: Option<tempfile::TempDir>,
+    _database: Option<OwnDatabase>,
 }
 
 #[derive(Debug)]
@@ -94,6 +164,12 @@ impl Ask {
     pub fn key(self, key: &str) -> Self {
         self.header("idempotency-key", key)
     }
+    pub fn bearer(self, secret: &str) -> Self {
+        self.header("authorization", &format!("Bearer {secret}"))
+    }
+    pub fn version(self, version: i64) -> Self {
+        self.header("if-match", &format!("\"{version}\""))
+    }
     pub const fn from(mut self, network: &'static str) -> Self {
         self.network = network;
         self
@@ -110,24 +186,80 @@ impl World {
         let clock = Arc::new(VirtualClock::new(START));
         let shared: Arc<dyn Clock> = clock.clone();
         let entropy: Arc<dyn Entropy> = Arc::new(SeededEntropy::new(3));
-        let db =
-            Db::inline(DbOptions::new(shared.clone()), &Store::new("accounts").sequenced_tables()).unwrap();
+        let db = Db::inline(DbOptions::new(shared.clone()), &sequenced_tables(&contexts())).unwrap();
         let deps = Deps::new(db, shared, entropy);
-        Self::over(deps, clock, settings).await
+        Self::over(deps, Hands::Virtual(clock), settings).await
+    }
+
+    /// On a database of its own, with threads of its own but for the one in memory.
+    pub async fn on(mode: Mode, server: Option<String>) -> Self {
+        let generous = Settings {
+            logins_per_minute_max: 60_000,
+            login_burst_max: 60_000,
+            guests_per_minute_max: 60_000,
+            guest_burst_max: 60_000,
+            ..Settings::default()
+        };
+        if mode == Mode::Inline {
+            return Self::with(generous).await;
+        }
+        let (mut folder, mut database) = (None, None);
+        let url = match server {
+            Some(server) => {
+                let own = OwnDatabase::create(server.trim_end_matches('/').to_owned());
+                let url = format!("{}/{}", own.server, own.name);
+                database = Some(own);
+                url
+            }
+            None => {
+                let made = tempfile::tempdir().unwrap();
+                let url = format!("sqlite:{}", made.path().join("merx.db").display());
+                folder = Some(made);
+                url
+            }
+        };
+        let clock = Arc::new(HandClock(AtomicI64::new(START.as_millis())));
+        let db = Db::open(&url, DbOptions::new(clock.clone()), &sequenced_tables(&contexts())).unwrap();
+        let deps = Deps::new(db, clock.clone(), Arc::new(SeededEntropy::new(3)));
+        let world = Self::over(deps, Hands::Hand(clock), generous).await;
+        Self { _folder: folder, _database: database, ..world }
     }
 
     /// The same database in a process that has just started.
     pub async fn restarted(&self) -> Self {
         let deps = Deps { metrics: Metrics::new(), ..self.deps.clone() };
-        Self::over(deps, self.clock.clone(), Settings::default()).await
+        Self::over(deps, self.hands.clone(), Settings::default()).await
     }
 
-    async fn over(deps: Deps, clock: Arc<VirtualClock>, settings: Settings) -> Self {
+    /// Another process on the same database.
+    pub async fn started_with(&self, settings: Settings) -> Self {
+        let deps = Deps { metrics: Metrics::new(), ..self.deps.clone() };
+        Self::over(deps, self.hands.clone(), settings).await
+    }
+
+    async fn over(deps: Deps, hands: Hands, settings: Settings) -> Self {
         let state = State::new(&deps, settings, &Secret::new(vec![5; 32])).unwrap();
+        Self::around(state, deps, hands).await
+    }
+
+    /// A process that has just started with this state.
+    pub async fn started(&self, state: State) -> Self {
+        let deps = Deps { metrics: Metrics::new(), ..self.deps.clone() };
+        Self::around(state, deps, self.hands.clone()).await
+    }
+
+    async fn around(state: State, deps: Deps, hands: Hands) -> Self {
         let limits =
             Limits { client_burst_max: 10_000, client_requests_per_minute_max: 10_000, ..Limits::default() };
         let context = merx_accounts::module(&state, &limits);
-        context.module.migrate(&deps.db).await.unwrap();
+        // The others only to publish what their staff did.
+        let others = contexts().into_iter().filter(|name| *name != "accounts");
+        let mut modules: Vec<_> =
+            others.map(|name| Arc::new(Module::new(Store::new(name), Vec::new()))).collect();
+        modules.push(Arc::new(context.module));
+        for module in &modules {
+            module.migrate(&deps.db).await.unwrap();
+        }
         merx_accounts::start(&state, &deps).await.unwrap();
         let edge = Edge {
             limits,
@@ -141,7 +273,59 @@ impl World {
             trusted_proxies: vec![],
             info: Info::default(),
         };
-        Self { router: router(context.routes, edge), state, deps, clock }
+        let router = router(context.routes, edge);
+        Self { router, state, deps, modules, hands, _folder: None, _database: None }
+    }
+
+    /// The bus at work.
+    pub fn bus(&self) -> Background {
+        let modules: Vec<Module> = self
+            .modules
+            .iter()
+            .map(|module| Module {
+                subscriptions: module.subscriptions.clone(),
+                ..Module::new(module.store.clone(), Vec::new())
+            })
+            .collect();
+        merx_platform::module::start(&self.deps, &modules).unwrap()
+    }
+
+    /// The asks, called like a neighbour calls them.
+    pub fn asks(&self) -> AccountsClient<Peer> {
+        AccountsClient::new(Peer::loopback(merx_accounts::service(&self.state)))
+    }
+
+    /// The facts accounts published, in order: type and data.
+    pub async fn facts(&self) -> Vec<(String, Value)> {
+        let read = |q: &mut merx_sql::Reader<'_>| {
+            q.query("SELECT envelope FROM accounts_outbox ORDER BY published_at, id", params![], |row| {
+                row.get::<String>(0)
+            })
+        };
+        let rows = self.deps.db.read("test.facts", read).await.unwrap();
+        let facts = rows.iter().map(|text| serde_json::from_str::<Value>(text).unwrap());
+        facts.map(|e| (e["type"].as_str().unwrap().to_owned(), e["data"].clone())).collect()
+    }
+
+    /// The facts of one type.
+    pub async fn facts_of(&self, kind: &str) -> Vec<Value> {
+        self.facts().await.into_iter().filter(|(of, _)| of == kind).map(|(_, data)| data).collect()
+    }
+
+    /// Somebody of the staff who is logged in.
+    pub async fn staff(&self, email: &str, roles: &[Role]) -> Value {
+        self.account(email, roles).await;
+        self.log_in(email, PASSWORD, "192.0.2.1").await.is(201)
+    }
+
+    /// An administrator who is logged in.
+    pub async fn admin(&self) -> Value {
+        self.staff("root@example.com", &[Role::Administrator]).await
+    }
+
+    /// Runs one statement, for tests of what happens when somebody changes rows.
+    pub async fn sql(&self, sql: &'static str) {
+        self.deps.db.write("test.sql", move |tx| tx.execute(sql, params![]).map(drop)).await.unwrap();
     }
 
     pub async fn account(&self, email: &str, roles: &[Role]) -> AccountId {
@@ -175,7 +359,13 @@ impl World {
     }
 
     pub async fn pass(&self, time: Duration) {
-        self.clock.sleep(time).await;
+        match &self.hands {
+            Hands::Virtual(clock) => clock.sleep(time).await,
+            Hands::Hand(clock) => {
+                let by = i64::try_from(time.as_millis()).unwrap();
+                clock.0.fetch_add(by, Ordering::SeqCst);
+            }
+        }
     }
 
     pub fn passwords_evaluated(&self) -> u64 {
@@ -183,4 +373,9 @@ impl World {
         let line = text.lines().find(|l| l.starts_with("merx_accounts_passwords_evaluated_total")).unwrap();
         line.rsplit(' ').next().unwrap().parse().unwrap()
     }
+}
+
+/// Every context whose staff are recorded.
+pub fn contexts() -> Vec<&'static str> {
+    merx_accounts::RECORDED.iter().map(|kind| publisher_of(kind)).collect()
 }

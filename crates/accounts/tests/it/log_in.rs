@@ -12,7 +12,6 @@ use serde_json::json;
 
 use crate::kit::{PASSWORD, World, get, post};
 
-#[tokio::test(start_paused = true)]
 async fn a_session_begins() {
     let world = World::new().await;
     let account = world.account("Wang@Example.COM", &[Role::Customer]).await;
@@ -27,7 +26,6 @@ async fn a_session_begins() {
     world.ask(get("/v1/me").token(&tokens)).await.is_problem(401, "request.token_expired");
 }
 
-#[tokio::test(start_paused = true)]
 async fn authentication_costs_no_statement() {
     let world = World::new().await;
     let tokens = world.customer("a@example.com").await;
@@ -42,7 +40,6 @@ async fn authentication_costs_no_statement() {
     assert_eq!(world.deps.db.stats().since(&before).total().statements(), 0);
 }
 
-#[tokio::test(start_paused = true)]
 async fn an_unknown_account_is_answered_like_a_wrong_password() {
     let world = World::new().await;
     world.account("known@example.com", &[Role::Customer]).await;
@@ -61,7 +58,6 @@ async fn an_unknown_account_is_answered_like_a_wrong_password() {
     assert_eq!(seen[0].4, 1, "one hash each");
 }
 
-#[tokio::test(start_paused = true)]
 async fn bad_input_is_named() {
     let world = World::new().await;
     let long = "x".repeat(129);
@@ -79,7 +75,6 @@ async fn bad_input_is_named() {
     }
 }
 
-#[tokio::test(start_paused = true)]
 async fn ten_guesses_at_an_account_are_evaluated_in_five_minutes() {
     let world = World::new().await;
     world.account("victim@example.com", &[Role::Customer]).await;
@@ -108,7 +103,6 @@ async fn ten_guesses_at_an_account_are_evaluated_in_five_minutes() {
     world.log_in("victim@example.com", PASSWORD, attackers[2]).await.is(201);
 }
 
-#[tokio::test(start_paused = true)]
 async fn an_account_that_does_not_exist_is_throttled_like_one_that_does() {
     let world = World::new().await;
     world.account("known@example.com", &[Role::Customer]).await;
@@ -122,7 +116,6 @@ async fn an_account_that_does_not_exist_is_throttled_like_one_that_does() {
     assert_eq!(statuses[0], [401, 401, 401, 401, 401, 429, 429, 429]);
 }
 
-#[tokio::test(start_paused = true)]
 async fn right_passwords_are_not_counted() {
     let world = World::new().await;
     world.account("a@example.com", &[Role::Customer]).await;
@@ -131,7 +124,6 @@ async fn right_passwords_are_not_counted() {
     }
 }
 
-#[tokio::test(start_paused = true)]
 async fn one_network_logs_in_so_often_only() {
     let world =
         World::with(Settings { logins_per_minute_max: 60, login_burst_max: 3, ..Settings::default() }).await;
@@ -148,7 +140,6 @@ async fn one_network_logs_in_so_often_only() {
     world.log_in("v6@example.com", "x", "2001:db8::4").await.is(429);
 }
 
-#[tokio::test(start_paused = true)]
 async fn a_flood_of_log_ins_is_shed() {
     let settings = Settings {
         password_workers: 1,
@@ -167,7 +158,6 @@ async fn a_flood_of_log_ins_is_shed() {
     assert_eq!(replies.iter().filter(|r| r.status == 401).count(), 3);
 }
 
-#[tokio::test(start_paused = true)]
 async fn accounts_are_made_once() {
     let world = World::new().await;
     world.account("a@example.com", &[Role::Customer]).await;
@@ -184,7 +174,6 @@ async fn accounts_are_made_once() {
     assert_eq!(refused(command("b@example.com", PASSWORD, &[])).await, "request.invalid");
 }
 
-#[tokio::test(start_paused = true)]
 async fn an_owner_at_a_new_place_is_let_in_while_others_guess() {
     let world = World::new().await;
     world.account("victim@example.com", &[Role::Customer]).await;
@@ -206,4 +195,8 @@ async fn an_owner_at_a_new_place_is_let_in_while_others_guess() {
     }
     assert!(waited <= Duration::from_secs(15 * 60), "{waited:?}");
     world.log_in("victim@example.com", PASSWORD, "198.51.100.7").await.is(201);
+}
+
+pub fn trials() -> Vec<libtest_mimic::Trial> {
+    crate::trials!("log_in": ; waiting a_session_begins, authentication_costs_no_statement, an_unknown_account_is_answered_like_a_wrong_password, bad_input_is_named, ten_guesses_at_an_account_are_evaluated_in_five_minutes, an_account_that_does_not_exist_is_throttled_like_one_that_does, right_passwords_are_not_counted, one_network_logs_in_so_often_only, a_flood_of_log_ins_is_shed, accounts_are_made_once, an_owner_at_a_new_place_is_let_in_while_others_guess)
 }

@@ -3,7 +3,6 @@
 use merx_accounts::{Settings, signing_key::load_or_create};
 use merx_platform::time::{OsEntropy, SeededEntropy};
 
-#[test]
 fn a_key_is_made_once_and_kept_to_its_owner() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("signing.key");
@@ -21,7 +20,6 @@ fn a_key_is_made_once_and_kept_to_its_owner() {
     assert_ne!(made.expose(), elsewhere.expose());
 }
 
-#[test]
 fn a_key_that_cannot_be_used_says_what_to_do() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("signing.key");
@@ -35,11 +33,14 @@ fn a_key_that_cannot_be_used_says_what_to_do() {
     assert_eq!(error.code(), "accounts.signing_key_unusable");
 }
 
-#[test]
 fn settings_out_of_range_are_named() {
     assert!(Settings::default().check().is_ok());
     let wrong = Settings { refresh_token_days: 0, password_workers: 65, ..Settings::default() };
     let error = wrong.check().unwrap_err();
     let keys: Vec<_> = error.fields().iter().map(|f| f.pointer.as_str()).collect();
     assert_eq!(keys, ["accounts.refresh_token_days", "accounts.password_workers"]);
+}
+
+pub fn trials() -> Vec<libtest_mimic::Trial> {
+    crate::trials!("signing_key": a_key_is_made_once_and_kept_to_its_owner, a_key_that_cannot_be_used_says_what_to_do, settings_out_of_range_are_named; waiting )
 }

@@ -21,7 +21,6 @@ fn after(millis: i64) -> Timestamp {
 }
 
 proptest! {
-    #[test]
     fn no_window_has_more_guesses_than_allowed(
         guesses in proptest::collection::vec((0..40_000i64, 0..6u16, any::<bool>()), 0..200)
     ) {
@@ -43,7 +42,6 @@ proptest! {
         }
     }
 
-    #[test]
     fn the_owner_at_home_always_has_a_try(guesses in proptest::collection::vec((0..5_000i64, 0..250u16), 0..300)) {
         let mut throttle = Throttle::default();
         let mut now = 0;
@@ -56,7 +54,6 @@ proptest! {
         }
     }
 
-    #[test]
     fn whoever_waits_as_told_is_let_in(from in 0..3u16, count in 1..30usize) {
         let mut throttle = Throttle::default();
         let mut now = START;
@@ -75,7 +72,6 @@ fn attack(throttle: &mut Throttle, networks: u16, now: Timestamp) -> usize {
     (0..networks).map(guess).filter(|evaluated| *evaluated).count()
 }
 
-#[test]
 fn the_owner_at_a_new_place_waits_fifteen_minutes_at_most() {
     const OWNER: ClientAddress = ClientAddress(IpAddr::V4(std::net::Ipv4Addr::new(198, 51, 100, 7)));
     // The attacker has been at it for an hour, or begins in the same moment.
@@ -98,7 +94,6 @@ fn the_owner_at_a_new_place_waits_fifteen_minutes_at_most() {
     }
 }
 
-#[test]
 fn what_newcomers_cost_is_bounded() {
     let (mut throttle, mut now, mut evaluated) = (Throttle::default(), START, 0);
     let step = Duration::from_secs(150);
@@ -111,7 +106,6 @@ fn what_newcomers_cost_is_bounded() {
     assert!(evaluated > NEWCOMERS_OF_AN_ACCOUNT_MAX, "{evaluated}");
 }
 
-#[test]
 fn a_turn_is_had_once_and_can_be_given_back() {
     let mut throttle = Throttle::default();
     attack(&mut throttle, 10, START);
@@ -132,7 +126,6 @@ fn a_turn_is_had_once_and_can_be_given_back() {
     assert!(ask(&mut throttle, turn.plus(PATIENCE)).is_err(), "waiting again earns no other turn that day");
 }
 
-#[test]
 fn the_number_of_accounts_remembered_is_bounded() {
     let mut throttle = Throttle::default();
     let subject = |n: usize| {
@@ -150,4 +143,8 @@ fn the_number_of_accounts_remembered_is_bounded() {
         "the latest is remembered"
     );
     assert!(throttle.admit(subject(0), network(1), false, START).is_ok(), "the first was forgotten");
+}
+
+pub fn trials() -> Vec<libtest_mimic::Trial> {
+    crate::trials!("throttle": no_window_has_more_guesses_than_allowed, the_owner_at_home_always_has_a_try, whoever_waits_as_told_is_let_in, the_owner_at_a_new_place_waits_fifteen_minutes_at_most, what_newcomers_cost_is_bounded, a_turn_is_had_once_and_can_be_given_back, the_number_of_accounts_remembered_is_bounded; waiting )
 }

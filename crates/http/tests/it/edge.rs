@@ -97,7 +97,7 @@ async fn tokens_and_permissions_are_checked_before_the_handler() {
     assert_eq!(kit.ask(with("/v1/stock", &bearer(&kit.token(6, &[Role::Warehouse])))).await.status, 200);
     let twice = request("GET", "/v1/me").header("authorization", bearer(&customer));
     kit.ask(empty(twice.header("authorization", "Bearer x"))).await.is_problem(400, "request.invalid");
-    kit.revocations.add(principal(5, &[]).session, START.plus(Duration::from_secs(600)), START);
+    kit.revocations.add(principal(5, &[]).session().unwrap(), START.plus(Duration::from_secs(600)), START);
     kit.ask(with("/v1/me", &bearer(&customer))).await.is_problem(401, "request.token_revoked");
     assert_eq!(
         kit.ask(with("/v1/hello", "Bearer rubbish")).await.status,

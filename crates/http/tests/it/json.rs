@@ -41,6 +41,35 @@ async fn a_wrong_property_is_named_by_its_pointer() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn what_is_wrong_is_said_in_plain_english() {
+    let kit = Kit::new();
+    let detail = |reply: crate::kit::Reply| reply.json()["errors"][0]["detail"].as_str().unwrap().to_owned();
+    for (body, said) in [
+        (r#"{"name":5,"lines":[]}"#, "must be a text"),
+        (r#"{"name":"a","lines":{}}"#, "must be a list"),
+        (r#"{"name":"a","lines":[5]}"#, "must be an object"),
+        (r#"{"name":"a","lines":[{"sku":"x","quantity":"hunter2"}]}"#, "must be a whole number"),
+        (r#"{"name":"a","lines":[{"sku":"x","quantity":1.5}]}"#, "must be a whole number"),
+        (r#"{"name":"a"}"#, "the property `lines` is missing"),
+        (
+            r#"{"name":"a","lines":[],"status":"paid"}"#,
+            "`status` is not known here; known are `name`, `lines`",
+        ),
+    ] {
+        let said_of = detail(kit.send(body).await);
+        assert!(said_of.starts_with(said), "{body}: {said_of}");
+        assert!(!said_of.contains("hunter2"), "what was sent is not sent back");
+    }
+    for (path, said) in [
+        ("/v1/list?limit=x", "must be a whole number"),
+        ("/v1/list?limit=99999999999999999999", "is a number too large"),
+        ("/v1/items/x", "must be a whole number from 0 to 4294967295"),
+    ] {
+        assert_eq!(detail(kit.get(path).await), said, "{path}");
+    }
+}
+
 /// serde reads an array into a struct by the order of its fields; our contract knows no such order.
 #[tokio::test]
 async fn a_body_that_is_no_object_is_refused() {

@@ -240,7 +240,8 @@ impl Kit {
         let signer =
             TokenSigner::new(&Secret::new(vec![9; 32]), Realm::default(), Duration::from_secs(600)).unwrap();
         let tokens =
-            TokenVerifier::new([signer.public_key()], Realm::default(), shared.clone(), revocations.clone());
+            TokenVerifier::new([signer.public_key()], Realm::default(), shared.clone(), revocations.clone())
+                .with_keys(Arc::new(|secret, _| Box::pin(async move { key_of(secret.expose()) })));
         let (metrics, looked) = (Metrics::new(), Effects::default());
         let health = Health::new([("counted", looked.counting())]);
         let edge = Edge {
@@ -276,10 +277,25 @@ impl Kit {
     }
 }
 
+/// Of account 5, and may see stock only.
+pub const KEY: &str = "merx_of_a_program";
+
+fn key_of(secret: &str) -> merx_kernel::Result<Principal> {
+    if secret != KEY {
+        let kind = merx_kernel::ErrorKind::Unauthenticated;
+        return Err(Error::new(kind, "request.api_key_invalid", "The API key is not valid."));
+    }
+    Ok(Principal {
+        credential: merx_kernel::Credential::Key(Id::from_bits(77)),
+        permissions: [Permission::InventoryRead].into_iter().collect(),
+        ..principal(5, &[Role::Administrator])
+    })
+}
+
 pub fn principal(account: u128, roles: &[Role]) -> Principal {
     let account: AccountId = Id::from_bits(account);
     let session: SessionId = account.cast();
-    Principal { account, session, roles: roles.to_vec() }
+    Principal::of_session(account, session, roles)
 }
 
 pub fn json_post(path: &str) -> http::request::Builder {

@@ -5,9 +5,13 @@
 mod edge;
 mod idempotency;
 mod json;
+mod keys;
 mod kit;
 mod openapi;
+mod outbound;
 mod rate;
+mod reader;
 mod routes;
 mod socket;
 mod tokens;
+mod versions;

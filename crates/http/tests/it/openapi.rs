@@ -71,6 +71,8 @@ async fn an_operation_says_all_there_is_to_know() {
     let list = &api["paths"]["/v1/list"]["get"]["parameters"];
     let names: Vec<_> = list.as_array().unwrap().iter().map(|p| p["name"].as_str().unwrap()).collect();
     assert_eq!(names, ["cursor", "limit"]);
+    let limit = &list[1]["schema"];
+    assert_eq!((limit["minimum"].as_u64(), limit["maximum"].as_u64()), (Some(1), Some(100)), "{limit}");
     let account = &api["paths"]["/v1/accounts/{account}"]["get"]["parameters"][0];
     assert_eq!((account["name"].as_str(), account["required"].as_bool()), (Some("account"), Some(true)));
     assert_eq!(account["schema"]["$ref"], "#/components/schemas/Id_acc");

@@ -96,11 +96,21 @@ async fn a_client_that_does_not_read_is_cut() {
     assert!(whole.len() > 32 << 20, "a client that reads gets all");
 }
 
+/// What is refused before it is a request is a problem like any other.
+fn is_explained(answer: &str, status: u16, code: &str) {
+    assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    assert!(head.contains("content-type: application/problem+json"), "{head}");
+    assert!(head.contains(&format!("content-length: {}", body.len())), "{head}");
+    let body: serde_json::Value = serde_json::from_str(body).unwrap();
+    assert_eq!((body["code"].as_str(), body["status"].as_u64()), (Some(code), Some(status.into())), "{body}");
+}
+
 #[tokio::test]
 async fn header_floods_and_rubbish_are_refused() {
     let server = start(Limits::default()).await;
     let many = format!("GET / HTTP/1.1\r\n{CLOSE}{}\r\n", "X-A: b\r\n".repeat(200));
-    assert!(exchange(server.address, many.as_bytes()).await.starts_with("HTTP/1.1 431"));
+    is_explained(&exchange(server.address, many.as_bytes()).await, 431, "request.headers_too_large");
     let large = format!("GET / HTTP/1.1\r\n{CLOSE}X-A: {}\r\n\r\n", "b".repeat(1 << 20));
     let refused = exchange(server.address, large.as_bytes()).await;
     assert!(refused.is_empty() || refused.starts_with("HTTP/1.1 431"), "{refused}");
@@ -117,7 +127,7 @@ async fn header_floods_and_rubbish_are_refused() {
         "POST /v1/public HTTP/1.1\r\n{CLOSE}Content-Type: application/json\r\nContent-Length: {}\r\nContent-Length: 3\r\n\r\n{ORDER}",
         ORDER.len()
     );
-    assert!(exchange(server.address, smuggle.as_bytes()).await.starts_with("HTTP/1.1 400"));
+    is_explained(&exchange(server.address, smuggle.as_bytes()).await, 400, "request.malformed_http");
     let alive = exchange(server.address, format!("GET /v1/hello HTTP/1.1\r\n{CLOSE}\r\n").as_bytes()).await;
     assert!(alive.starts_with("HTTP/1.1 200"), "{alive}");
 }

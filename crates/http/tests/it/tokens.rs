@@ -334,7 +334,7 @@ fn code<T>(result: Result<T>) -> String {
 #[test]
 fn a_revocation_set_that_is_not_known_lets_nobody_in() {
     let revocations = Arc::new(Revocations::pushed(Duration::from_secs(1)));
-    let session = principal(5, &[]).session;
+    let session = principal(5, &[]).session().unwrap();
     assert_eq!(code(revocations.contains(session, START)), "request.revocations_unknown");
     revocations.load([], START);
     assert!(!revocations.contains(session, START.plus(Duration::from_secs(1))).unwrap());
