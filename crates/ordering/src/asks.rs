@@ -3,7 +3,8 @@
 use merx_contracts::{
     accounts::v1::accounts_client::AccountsClient, cart::v1::carts_client::CartsClient,
     catalogue::v1::catalogue_client::CatalogueClient, inventory::v1::inventory_client::InventoryClient,
-    payment::v1::payments_client::PaymentsClient, shipping::v1::shipping_client::ShippingClient,
+    notification::v1::notification_client::NotificationClient, payment::v1::payments_client::PaymentsClient,
+    shipping::v1::shipping_client::ShippingClient,
 };
 use merx_platform::rpc::Peer;
 
@@ -22,6 +23,8 @@ pub struct Asks {
     pub payment: Peer,
     /// Freight and parcels.
     pub shipping: Peer,
+    /// Mails; asked for timelines only, and a shop may be without.
+    pub notification: Option<Peer>,
 }
 
 impl Asks {
@@ -36,6 +39,7 @@ impl Asks {
             inventory: name(self.inventory),
             payment: name(self.payment),
             shipping: name(self.shipping),
+            notification: self.notification.map(name),
         }
     }
 
@@ -56,5 +60,8 @@ impl Asks {
     }
     pub(crate) fn shipping(&self) -> ShippingClient<Peer> {
         ShippingClient::new(self.shipping.clone())
+    }
+    pub(crate) fn notification(&self) -> Option<NotificationClient<Peer>> {
+        self.notification.clone().map(NotificationClient::new)
     }
 }

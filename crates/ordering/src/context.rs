@@ -8,7 +8,10 @@ use merx_platform::{Store, saga::SagaEngine, telemetry::Metrics};
 use merx_sql::Db;
 use serde::Deserialize;
 
-use crate::{asks::Asks, store::Cause};
+use crate::{
+    asks::Asks,
+    cause::{Cause, CausedBy},
+};
 
 /// What can be configured, under `[ordering]`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -16,18 +19,23 @@ use crate::{asks::Asks, store::Cause};
 pub struct Settings {
     /// Milliseconds in which an order must be paid, from its placing.
     pub payment_window_ms: u64,
-    /// Milliseconds from its shipping after which an order counts as received although nobody said so.
+    /// Milliseconds from its last delivery after which an order counts as received although nobody said so.
     pub receipt_window_ms: u64,
+    /// Milliseconds from its last dispatch after which an order counts as received although neither the carrier nor
+    /// anybody else said that it arrived.
+    pub undelivered_window_ms: u64,
     /// Milliseconds a request waits for its order to be arranged or cancelled before it is answered 202.
     pub answer_wait_ms_max: u64,
 }
 
 impl Default for Settings {
-    /// Half an hour to pay; received after fifteen days; an answer within three seconds.
+    /// Half an hour to pay; received fifteen days after it arrived, or thirty days after it left; an answer within three
+    /// seconds.
     fn default() -> Self {
         Self {
             payment_window_ms: 30 * 60 * 1000,
             receipt_window_ms: 15 * 24 * 3_600 * 1000,
+            undelivered_window_ms: 30 * 24 * 3_600 * 1000,
             answer_wait_ms_max: 3_000,
         }
     }
@@ -41,6 +49,10 @@ impl Settings {
     /// [`Self::receipt_window_ms`].
     pub const fn receipt_window(&self) -> Duration {
         Duration::from_millis(self.receipt_window_ms)
+    }
+    /// [`Self::undelivered_window_ms`].
+    pub const fn undelivered_window(&self) -> Duration {
+        Duration::from_millis(self.undelivered_window_ms)
     }
     /// [`Self::answer_wait_ms_max`].
     pub const fn answer_wait(&self) -> Duration {
@@ -69,8 +81,8 @@ pub struct Tools {
 
 impl Tools {
     /// The cause of a change to `order_id`, happening now in the running task's trace.
-    pub fn cause(&self, order_id: OrderId) -> Cause {
-        Cause::here(order_id, self.clock.now(), self.ids.next())
+    pub fn cause(&self, order_id: OrderId, by: CausedBy) -> Cause {
+        Cause::here(order_id, self.clock.now(), self.ids.next(), by)
     }
 }
 

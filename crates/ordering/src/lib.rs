@@ -5,13 +5,16 @@
 //! tables and facts on one screen.
 
 pub mod asks;
+pub mod cause;
 pub mod commands;
 pub mod context;
 pub mod domain;
 mod http;
 pub mod projections;
+mod publish;
 pub mod queries;
 pub mod reactions;
+mod record;
 pub mod sagas;
 pub mod store;
 pub mod view;
@@ -24,6 +27,7 @@ use merx_platform::{Deps, Module, Store};
 
 pub use crate::{
     asks::Asks,
+    cause::CausedBy,
     context::{Ordering, Settings, Tools},
 };
 
@@ -39,6 +43,7 @@ pub fn ordering(deps: &Deps, settings: Settings) -> Result<Ordering> {
         inventory: deps.peer("inventory")?,
         payment: deps.peer("payment")?,
         shipping: deps.peer("shipping")?,
+        notification: deps.peers.get("notification").cloned(),
     };
     let tools = Tools {
         db: deps.db.clone(),
@@ -55,6 +60,8 @@ pub fn ordering(deps: &Deps, settings: Settings) -> Result<Ordering> {
             Arc::new(sagas::place_order::PlaceOrder(tools.clone())),
             Arc::new(sagas::fulfil_order::FulfilOrder(tools.clone())),
             Arc::new(sagas::close_order::CloseOrder(tools.clone())),
+            Arc::new(sagas::cancel_paid::CancelPaid(tools.clone())),
+            Arc::new(sagas::refund_quarantined::RefundQuarantined(tools.clone())),
             Arc::new(sagas::refund_late::RefundLate(tools.clone())),
         ],
     );
@@ -86,4 +93,13 @@ pub fn inner(ordering: &Ordering) -> Module {
 /// The public routes.
 pub fn routes(ordering: Ordering, limits: &Limits) -> Vec<Route> {
     self::http::routes(ordering, limits)
+}
+
+/// Builds the rows anew where an older program wrote them. To be awaited once the tables are up to date and before the
+/// first request.
+///
+/// # Errors
+/// `projection.unsequenced` when events wait too long for their positions; what the database answers.
+pub async fn bring_up_to_date(ordering: &Ordering) -> Result<()> {
+    projections::orders::bring_up_to_date(&ordering.tools).await
 }

@@ -1,21 +1,22 @@
 //! The goods count as received: the order is completed.
 
-use merx_contracts::{events::ordering as facts, ids::OrderId};
+use merx_contracts::ids::{AccountId, OrderId};
 use merx_http::{Begun, IdempotencyKey};
 use merx_kernel::Result;
 use merx_platform::{
-    Loaded, Store,
+    Store,
     store::{Saved, TimerId},
 };
 use merx_sql::Tx;
 
 use super::Earlier;
 use crate::{
+    cause::{Cause, CausedBy},
     context::Ordering,
-    domain::{Command, Order, ReceivedBy, Rejection},
+    domain::{Command, ReceivedBy, Rejection},
     queries::orders::{self, Reader},
     reactions::receipt_due,
-    store::{self, Cause},
+    store::{self, Loaded},
 };
 
 /// What became of the request.
@@ -34,18 +35,12 @@ pub enum Received {
 pub(crate) fn complete(
     store: &Store,
     tx: &mut Tx<'_>,
-    loaded: Loaded<Order>,
+    loaded: Loaded,
     by: ReceivedBy,
     cause: &Cause,
 ) -> Result<bool> {
-    let order_id = cause.facts.order_id;
     let changed = store::change(store, tx, loaded, &Command::ConfirmReceipt(by), cause)?;
-    if changed.events.is_empty() {
-        return Ok(false);
-    }
-    let account_id = changed.terms()?.account_id;
-    cause.publish(store, tx, &facts::OrderCompleted { order_id, account_id })?;
-    Ok(true)
+    Ok(!changed.events.is_empty())
 }
 
 /// Confirms the receipt; key, events, row, fact and answer in one transaction.
@@ -56,10 +51,11 @@ pub async fn confirm_receipt(
     ordering: &Ordering,
     key: IdempotencyKey,
     order_id: OrderId,
-    buyer: Reader,
+    buyer: AccountId,
 ) -> Result<Received> {
     let tools = &ordering.tools;
-    let cause = tools.cause(order_id);
+    let cause = tools.cause(order_id, CausedBy::request("confirmReceipt", buyer, false));
+    let buyer = Reader::Buyer(buyer);
     let store = tools.store.clone();
     tools
         .db

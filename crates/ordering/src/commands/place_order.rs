@@ -1,23 +1,31 @@
 //! Placing an order: the buyer accepts a quote, and the saga arranges stock and payment.
 
-use merx_contracts::ids::OrderId;
+use merx_contracts::ids::{AccountId, OrderId};
 use merx_http::{Begun, IdempotencyKey};
 use merx_kernel::{Error, Result};
 use merx_platform::{
-    Loaded,
     saga::{End, NewSaga, Progress},
     store::Saved,
 };
 
 use super::{Earlier, cancel_order::within};
 use crate::{
+    cause::CausedBy,
     context::Ordering,
-    domain::{Command, Order, OrderPlaced, quote::Quote},
-    queries::checkout_quote::{QuoteWanted, checkout_quote},
+    domain::{Command, OrderPlaced, quote::Quote},
+    queries::checkout_quote::{QuoteWanted, Quoted, checkout_quote},
     sagas::place_order::PlaceOrder,
-    store,
+    store::{
+        self,
+        limits::{self, BuyerLimit},
+        notes::{self, NewNote},
+    },
     view::OrderView,
 };
+
+/// How often an order is placed under another id because its number was taken. Two in thirty-four thousand million of one
+/// day have the same.
+const NUMBERS_TRIED_MAX: usize = 5;
 
 /// What the buyer accepts.
 #[derive(Clone, Debug)]
@@ -26,6 +34,10 @@ pub struct PlaceOrderCommand {
     pub wanted: QuoteWanted,
     /// The quote the buyer saw.
     pub quote_id: String,
+    /// What the buyer has to say to the shop.
+    pub note: Option<String>,
+    /// The buyer is a guest.
+    pub guest: bool,
 }
 
 /// What became of the request.
@@ -45,24 +57,44 @@ pub enum Placed {
 }
 
 /// Quotes anew and, if the buyer's quote still holds, places the order: one transaction of six statements, a new
-/// order needing no load.
+/// order needing no load. What is limited for each buyer is counted in it, and a note is written with it.
 ///
 /// # Errors
-/// What [`checkout_quote`] refuses, `ordering.quote_changed`, `ordering.quote_accepted`, `request.idempotency_key_reused`.
+/// What [`checkout_quote`] refuses, `ordering.quote_changed`, `ordering.quote_accepted`, `ordering.limit_exceeded`,
+/// `request.idempotency_key_reused`.
 pub async fn place_order(
     ordering: &Ordering,
     key: IdempotencyKey,
     command: &PlaceOrderCommand,
 ) -> Result<Placed> {
-    let tools = &ordering.tools;
-    let quote = checkout_quote(&tools.asks, &command.wanted).await?;
+    let Quoted { quote, limits } = checkout_quote(&ordering.tools.asks, &command.wanted).await?;
     if quote.quote_id != command.quote_id {
         return Err(quote_changed(&quote));
     }
+    let mut tried = 1;
+    loop {
+        match place(ordering, key, command, quote.clone(), limits.clone()).await {
+            // Nothing was written: another id has another number.
+            Err(error) if error.is("ordering.number_taken") && tried < NUMBERS_TRIED_MAX => tried += 1,
+            answer => return answer,
+        }
+    }
+}
+
+async fn place(
+    ordering: &Ordering,
+    key: IdempotencyKey,
+    command: &PlaceOrderCommand,
+    quote: Quote,
+    limits: Vec<BuyerLimit>,
+) -> Result<Placed> {
+    let tools = &ordering.tools;
     let order_id: OrderId = tools.ids.next();
-    let cause = tools.cause(order_id);
-    let terms = agreed(ordering, command, quote, cause.facts.now);
+    let buyer = command.wanted.account_id;
+    let cause = tools.cause(order_id, CausedBy::request("placeOrder", buyer, false));
+    let terms = agreed(ordering, command, quote, &limits, cause.facts.now);
     let saga = PlaceOrder::of(order_id, &terms, key.scope)?;
+    let note = note(ordering, command, order_id, buyer, cause.facts.now);
     let store = tools.store.clone();
     tools
         .db
@@ -72,12 +104,30 @@ pub async fn place_order(
                 return Ok(Placed::Repeated(Earlier { order_id, saved }));
             }
             store::accept_quote(tx, terms.cart_id, &terms.quote_id, order_id)?;
-            let nothing = Loaded { state: Order::default(), version: 0 };
+            for limit in &limits {
+                limits::count(tx, buyer, limit)?;
+            }
+            let nothing = store::Loaded::default();
             store::change(&store, tx, nothing, &Command::Place(Box::new(terms.clone())), &cause)?;
+            if let Some(note) = &note {
+                notes::write(tx, note)?;
+            }
             store.sagas.start(tx, &saga)?;
             Ok(Placed::Begun { order_id, saga: saga.clone(), terms: Box::new(terms.clone()) })
         })
         .await
+}
+
+fn note(
+    ordering: &Ordering,
+    command: &PlaceOrderCommand,
+    order_id: OrderId,
+    author: AccountId,
+    at: merx_kernel::Timestamp,
+) -> Option<NewNote> {
+    let text = command.note.clone()?;
+    let note_id = ordering.tools.ids.next();
+    Some(NewNote { note_id, order_id, author, by_staff: false, for_buyer: true, about: "note", text, at })
 }
 
 /// Carries the order's saga on, and waits for its end as long as a request may.
@@ -112,6 +162,7 @@ fn agreed(
     ordering: &Ordering,
     command: &PlaceOrderCommand,
     quote: Quote,
+    limits: &[BuyerLimit],
     placed_at: merx_kernel::Timestamp,
 ) -> OrderPlaced {
     OrderPlaced {
@@ -126,5 +177,7 @@ fn agreed(
         quote_id: quote.quote_id,
         placed_at,
         payment_deadline: placed_at.plus(ordering.tools.settings.payment_window()),
+        guest: command.guest,
+        limited: limits.iter().map(|limit| limit.sku.clone()).collect(),
     }
 }

@@ -36,7 +36,7 @@ pub enum OrderAxis {
     Confirmed,
     /// Received by the buyer.
     Completed,
-    /// Ended unpaid, by the buyer or by the deadline.
+    /// Ended before anything was shipped: by the buyer, by the shop or by the deadline. What was paid goes back.
     Cancelled,
 }
 
@@ -70,9 +70,9 @@ pub enum PaymentAxis {
     None,
     /// Owed by the buyer.
     Pending,
-    /// The total is held.
+    /// The total is held; of a cancelled order it is on its way back.
     Captured,
-    /// A part of the total went back.
+    /// A part of what was held went back, the rest is on its way.
     PartRefunded,
     /// Everything that came went back.
     Refunded,
@@ -242,6 +242,36 @@ pub enum BuyerStatus {
     Delivered,
     /// Received.
     Completed,
-    /// Ended unpaid.
+    /// Ended before anything was shipped.
     Cancelled,
+}
+
+impl Axis for BuyerStatus {
+    const TITLE: &'static str = "status";
+    const ALL: &'static [Self] = &[
+        Self::Placing,
+        Self::Rejected,
+        Self::AwaitingPayment,
+        Self::PaymentInReview,
+        Self::Paid,
+        Self::PartShipped,
+        Self::Shipped,
+        Self::Delivered,
+        Self::Completed,
+        Self::Cancelled,
+    ];
+    fn name(self) -> &'static str {
+        match self {
+            Self::Placing => "placing",
+            Self::Rejected => "rejected",
+            Self::AwaitingPayment => "awaiting_payment",
+            Self::PaymentInReview => "payment_in_review",
+            Self::Paid => "paid",
+            Self::PartShipped => "part_shipped",
+            Self::Shipped => "shipped",
+            Self::Delivered => "delivered",
+            Self::Completed => "completed",
+            Self::Cancelled => "cancelled",
+        }
+    }
 }

@@ -6,10 +6,11 @@ use merx_kernel::{Error, Money, Timestamp};
 use super::{
     axes::{FulfilmentAxis, OrderAxis, PaymentAxis},
     event::{
-        CancelReason, CancellationRequested, Event, FulfilmentOpened, Happened, MoneyReceived,
-        OrderAwaitingPayment, OrderCancelled, OrderDelivered, OrderPlaced, OrderRejected, OrderShipped,
-        ReceiptConfirmed, ReceivedBy, SurplusReceived, SurplusRefunded,
+        CancelReason, CancellationRefused, CancellationRequested, Event, OpenedShipment,
+        OrderAwaitingPayment, OrderCancelled, OrderPlaced, OrderRejected, ReceivedBy,
     },
+    goods::{self, Shipment},
+    money,
     order::Order,
     transitions,
 };
@@ -32,10 +33,14 @@ pub enum Command {
     Reject(OrderRejected),
     /// Stock is held and the payment open.
     AwaitPayment(PaymentId),
-    /// End it unpaid.
+    /// End it: unpaid if the payment lets it, paid if the warehouse does.
     RequestCancellation(CancelReason),
+    /// The warehouse, or something else, keeps a paid order from being cancelled; says what, by its stable code.
+    RefuseCancellation(String),
     /// The payment is closed and the stock free.
     Cancel,
+    /// The warehouse holds everything of a paid order back.
+    CancelPaid,
     /// Money came.
     RecordCapture {
         /// The attempt that brought it.
@@ -52,11 +57,15 @@ pub enum Command {
         /// How much.
         amount: Money,
     },
-    /// The warehouse knows of it.
-    OpenFulfilment(ShipmentId),
-    /// The goods left.
-    RecordShipment(OrderShipped),
-    /// The goods arrived.
+    /// Quarantined money pays it.
+    AcceptQuarantine,
+    /// Quarantined money goes back and it ends.
+    RefundQuarantine,
+    /// The warehouses know of it.
+    OpenFulfilment(Vec<OpenedShipment>),
+    /// A shipment left.
+    RecordShipment(Shipment),
+    /// A shipment arrived.
     RecordDelivery(ShipmentId),
     /// They count as received.
     ConfirmReceipt(ReceivedBy),
@@ -73,8 +82,10 @@ pub enum Rejection {
     AmountsDiffer,
     /// It is still being arranged; ask again in a moment.
     StillPlacing,
-    /// It was paid, so it cannot simply be dropped.
+    /// It was paid meanwhile, so it cannot be dropped as unpaid.
     AlreadyPaid,
+    /// Something of it has left the warehouse.
+    AlreadyShipped,
     /// It ended.
     OrderEnded,
     /// Money is in quarantine; a person decides.
@@ -89,6 +100,12 @@ pub enum Rejection {
     RefundUnknown,
     /// A refund gave back another amount than asked.
     RefundDiffers,
+    /// No quarantined money waits for a decision.
+    NotQuarantined,
+    /// What was captured does not pay it.
+    CapturedTooLittle,
+    /// A shipment holds more than is left of the order.
+    ShippedTooMuch,
     /// The table has no such move from here.
     MoveNotAllowed,
 }
@@ -102,6 +119,7 @@ impl Rejection {
             Self::AmountsDiffer => "ordering.amounts_differ",
             Self::StillPlacing => "ordering.still_placing",
             Self::AlreadyPaid => "ordering.already_paid",
+            Self::AlreadyShipped => "ordering.already_shipped",
             Self::OrderEnded => "ordering.order_ended",
             Self::PaymentInReview => "ordering.payment_in_review",
             Self::DeadlineNotReached => "ordering.deadline_not_reached",
@@ -109,6 +127,9 @@ impl Rejection {
             Self::NotPaid => "ordering.not_paid",
             Self::RefundUnknown => "ordering.refund_unknown",
             Self::RefundDiffers => "ordering.refund_differs",
+            Self::NotQuarantined => "ordering.not_quarantined",
+            Self::CapturedTooLittle => "ordering.captured_too_little",
+            Self::ShippedTooMuch => "ordering.shipped_too_much",
             Self::MoveNotAllowed => "ordering.move_not_allowed",
         }
     }
@@ -119,7 +140,10 @@ impl Rejection {
             Self::OrderExists => "An order with this identity exists already.",
             Self::AmountsDiffer => "The lines, the freight and the total do not add up.",
             Self::StillPlacing => "The order is still being placed; try again in a moment.",
-            Self::AlreadyPaid => "The order is already paid.",
+            Self::AlreadyPaid => "The order has just been paid; ask again to cancel it with its money.",
+            Self::AlreadyShipped => {
+                "Something of the order has left the warehouse; it comes back as a return only."
+            }
             Self::OrderEnded => "The order has ended.",
             Self::PaymentInReview => "The shop is looking into a payment of this order.",
             Self::DeadlineNotReached => "The payment deadline has not passed.",
@@ -127,6 +151,9 @@ impl Rejection {
             Self::NotPaid => "The order is not paid.",
             Self::RefundUnknown => "No such refund was asked for.",
             Self::RefundDiffers => "The refund gave back another amount than was asked for.",
+            Self::NotQuarantined => "No money of this order waits for a decision.",
+            Self::CapturedTooLittle => "What was captured in the order's currency is less than its total.",
+            Self::ShippedTooMuch => "The shipment holds more than is left of the order.",
             Self::MoveNotAllowed => "The order cannot do this from where it stands.",
         }
     }
@@ -182,38 +209,42 @@ fn rule(order: &Order, command: &Command, facts: &Facts) -> Result<Vec<Event>, R
             _ => Ok(Vec::new()),
         },
         Command::RequestCancellation(reason) => request_cancellation(order, *reason, facts),
+        Command::RefuseCancellation(code) => match (axes.order, order.cancellation) {
+            (OrderAxis::Confirmed | OrderAxis::Completed, Some(_)) => {
+                one(Event::CancellationRefused(CancellationRefused { code: code.clone() }))
+            }
+            _ => Ok(Vec::new()),
+        },
         Command::Cancel => match (axes.order, order.cancellation) {
             (OrderAxis::Cancelled, _) => Ok(Vec::new()),
             (OrderAxis::Confirmed | OrderAxis::Completed, _) => Err(Rejection::AlreadyPaid),
             (OrderAxis::AwaitingPayment, Some(reason)) => {
-                one(Event::OrderCancelled(OrderCancelled { reason }))
+                one(Event::OrderCancelled(OrderCancelled { reason, refunds: Vec::new() }))
+            }
+            _ => Err(Rejection::MoveNotAllowed),
+        },
+        Command::CancelPaid => match (axes.order, order.cancellation) {
+            (OrderAxis::Cancelled, _) => Ok(Vec::new()),
+            (OrderAxis::Completed, _) => Err(Rejection::AlreadyShipped),
+            (OrderAxis::Confirmed, _) if axes.fulfilment != FulfilmentAxis::None => {
+                Err(Rejection::AlreadyShipped)
+            }
+            (OrderAxis::Confirmed, Some(reason)) => {
+                let refunds = money::all_back(order, facts.order_id);
+                one(Event::OrderCancelled(OrderCancelled { reason, refunds }))
             }
             _ => Err(Rejection::MoveNotAllowed),
         },
         Command::RecordCapture { attempt_id, amount, late } => {
-            record_capture(order, *attempt_id, *amount, *late, facts)
+            money::record_capture(order, *attempt_id, *amount, *late, facts)
         }
-        Command::RecordRefund { refund_id, amount } => record_refund(order, *refund_id, *amount),
-        Command::OpenFulfilment(shipment_id) => match (axes.order, order.shipment_id) {
-            (_, Some(_)) => Ok(Vec::new()),
-            (OrderAxis::Confirmed, None) => {
-                one(Event::FulfilmentOpened(FulfilmentOpened { shipment_id: *shipment_id }))
-            }
-            _ => Err(Rejection::NotPaid),
-        },
-        Command::RecordShipment(shipped) => match (axes.order, axes.fulfilment) {
-            (OrderAxis::Confirmed, FulfilmentAxis::None) => one(Event::OrderShipped(shipped.clone())),
-            (OrderAxis::Confirmed | OrderAxis::Completed, _) => Ok(Vec::new()),
-            _ => Err(Rejection::NotPaid),
-        },
-        Command::RecordDelivery(shipment_id) => match axes.fulfilment {
-            FulfilmentAxis::None | FulfilmentAxis::PartShipped => Err(Rejection::NotShipped),
-            FulfilmentAxis::Shipped => {
-                one(Event::OrderDelivered(OrderDelivered { shipment_id: *shipment_id }))
-            }
-            FulfilmentAxis::Delivered | FulfilmentAxis::Received => Ok(Vec::new()),
-        },
-        Command::ConfirmReceipt(by) => confirm_receipt(axes.order, axes.fulfilment, *by),
+        Command::RecordRefund { refund_id, amount } => money::record_refund(order, *refund_id, *amount),
+        Command::AcceptQuarantine => money::accept_quarantine(order, facts),
+        Command::RefundQuarantine => money::refund_quarantine(order, facts),
+        Command::OpenFulfilment(shipments) => goods::open(order, shipments),
+        Command::RecordShipment(shipment) => goods::record_shipment(order, shipment),
+        Command::RecordDelivery(shipment_id) => goods::record_delivery(order, *shipment_id),
+        Command::ConfirmReceipt(by) => goods::confirm_receipt(order, *by),
     }
 }
 
@@ -239,7 +270,8 @@ fn request_cancellation(order: &Order, reason: CancelReason, facts: &Facts) -> R
     };
     match axes.order {
         OrderAxis::Placed => Err(Rejection::StillPlacing),
-        OrderAxis::Confirmed | OrderAxis::Completed => Err(Rejection::AlreadyPaid),
+        OrderAxis::Completed => Err(Rejection::AlreadyShipped),
+        OrderAxis::Confirmed => request_paid_cancellation(order, axes.fulfilment, reason),
         OrderAxis::Cancelled => Ok(Vec::new()),
         OrderAxis::Rejected => Err(Rejection::OrderEnded),
         OrderAxis::AwaitingPayment if order.cancellation.is_some() => Ok(Vec::new()),
@@ -257,59 +289,15 @@ fn request_cancellation(order: &Order, reason: CancelReason, facts: &Facts) -> R
     }
 }
 
-fn record_capture(
+fn request_paid_cancellation(
     order: &Order,
-    attempt_id: AttemptId,
-    amount: Money,
-    late: bool,
-    facts: &Facts,
-) -> Result<Vec<Event>, Rejection> {
-    let (Some(axes), Some(terms)) = (order.axes, order.terms.as_ref()) else {
-        return Err(Rejection::OrderUnknown);
-    };
-    if order.knows_attempt(attempt_id) {
-        return Ok(Vec::new());
-    }
-    let money = MoneyReceived { attempt_id, amount };
-    let refund_id = super::identity::refund_of(facts.order_id, attempt_id);
-    let surplus = SurplusReceived { attempt_id, amount, refund_id };
-    let event = match axes.order {
-        OrderAxis::Placed => return Err(Rejection::StillPlacing),
-        OrderAxis::Rejected | OrderAxis::Cancelled => Event::LatePaymentReceived(surplus),
-        OrderAxis::Confirmed | OrderAxis::Completed => Event::OverpaymentReceived(surplus),
-        OrderAxis::AwaitingPayment if axes.payment != PaymentAxis::Pending || late => {
-            Event::LatePaymentReceived(surplus)
-        }
-        OrderAxis::AwaitingPayment if amount == terms.total => Event::OrderPaid(money),
-        OrderAxis::AwaitingPayment => Event::PaymentQuarantined(money),
-    };
-    Ok(vec![event])
-}
-
-fn record_refund(order: &Order, refund_id: RefundId, amount: Money) -> Result<Vec<Event>, Rejection> {
-    let surplus = order.surplus.get(&refund_id).ok_or(Rejection::RefundUnknown)?;
-    if surplus.amount != amount {
-        return Err(Rejection::RefundDiffers);
-    }
-    if surplus.refunded {
-        return Ok(Vec::new());
-    }
-    let refund = SurplusRefunded { refund_id, amount, outstanding: order.outstanding_surpluses(refund_id) };
-    let overpaid = order.axes.is_some_and(|axes| axes.payment == PaymentAxis::Overpaid);
-    Ok(vec![if overpaid { Event::OverpaymentRefunded(refund) } else { Event::LatePaymentRefunded(refund) }])
-}
-
-fn confirm_receipt(
-    order: OrderAxis,
     fulfilment: FulfilmentAxis,
-    by: ReceivedBy,
+    reason: CancelReason,
 ) -> Result<Vec<Event>, Rejection> {
-    match (order, fulfilment) {
-        (OrderAxis::Completed, _) => Ok(Vec::new()),
-        (OrderAxis::Confirmed, FulfilmentAxis::Shipped | FulfilmentAxis::Delivered) => {
-            Ok(vec![Event::ReceiptConfirmed(ReceiptConfirmed { by }), Event::OrderCompleted(Happened {})])
-        }
-        (OrderAxis::Rejected | OrderAxis::Cancelled, _) => Err(Rejection::OrderEnded),
-        _ => Err(Rejection::NotShipped),
+    match (reason, fulfilment) {
+        (CancelReason::Expired, _) => Err(Rejection::AlreadyPaid),
+        (_, FulfilmentAxis::None) if order.cancellation.is_some() => Ok(Vec::new()),
+        (_, FulfilmentAxis::None) => Ok(vec![Event::CancellationRequested(CancellationRequested { reason })]),
+        _ => Err(Rejection::AlreadyShipped),
     }
 }

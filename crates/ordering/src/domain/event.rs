@@ -62,6 +62,11 @@ pub struct OrderPlaced {
     pub placed_at: Timestamp,
     /// Until when it may be paid.
     pub payment_deadline: Timestamp,
+    /// The buyer had no account of their own. Since schema 2.
+    pub guest: bool,
+    /// The SKUs whose quantities were counted against what one buyer may buy; given back when nothing comes of the order.
+    /// Since schema 2.
+    pub limited: Vec<Sku>,
 }
 
 /// It could not be arranged.
@@ -80,7 +85,7 @@ pub struct OrderAwaitingPayment {
     pub payment_id: PaymentId,
 }
 
-/// Why an unpaid order ends.
+/// Why an order ends before it is fulfilled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CancelReason {
@@ -88,6 +93,8 @@ pub enum CancelReason {
     Buyer,
     /// The deadline passed.
     Expired,
+    /// The shop's people did.
+    Staff,
 }
 
 impl CancelReason {
@@ -96,26 +103,36 @@ impl CancelReason {
         match self {
             Self::Buyer => "buyer",
             Self::Expired => "expired",
+            Self::Staff => "staff",
         }
     }
     /// Reads [`Self::name`].
     pub fn from_name(name: &str) -> Option<Self> {
-        [Self::Buyer, Self::Expired].into_iter().find(|reason| reason.name() == name)
+        [Self::Buyer, Self::Expired, Self::Staff].into_iter().find(|reason| reason.name() == name)
     }
 }
 
-/// Somebody wants it ended; the payment decides.
+/// Somebody wants it ended: of an unpaid order the payment decides, of a paid one the warehouse.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CancellationRequested {
     /// Why.
     pub reason: CancelReason,
 }
 
-/// It ended unpaid; the payment is closed and the stock free.
+/// A paid order was not cancelled after all.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CancellationRefused {
+    /// The refusal's stable code.
+    pub code: String,
+}
+
+/// It ended before anything was shipped.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OrderCancelled {
     /// Why.
     pub reason: CancelReason,
+    /// What was held for it and goes back; empty when nothing was paid. Since schema 2.
+    pub refunds: Vec<SurplusReceived>,
 }
 
 /// Money came from one payment attempt.
@@ -149,14 +166,32 @@ pub struct SurplusRefunded {
     pub outstanding: u32,
 }
 
-/// The warehouse knows of it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FulfilmentOpened {
-    /// The shipment.
-    pub shipment_id: ShipmentId,
+/// Units of one SKU in a parcel.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PackedLine {
+    /// What.
+    pub sku: Sku,
+    /// How many.
+    pub quantity: Quantity,
 }
 
-/// The goods left the warehouse.
+/// One shipment the warehouse was asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OpenedShipment {
+    /// The shipment.
+    pub shipment_id: ShipmentId,
+    /// What is to be in it; empty, as all of schema 1 are, for everything.
+    pub lines: Vec<PackedLine>,
+}
+
+/// The warehouses know of it. Schema 1 had one shipment of everything.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FulfilmentOpened {
+    /// The shipments, one of each warehouse.
+    pub shipments: Vec<OpenedShipment>,
+}
+
+/// A shipment left the warehouse.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OrderShipped {
     /// The shipment.
@@ -165,13 +200,30 @@ pub struct OrderShipped {
     pub carrier: String,
     /// The carrier's number.
     pub tracking_number: String,
+    /// What is in it; empty, as all of schema 1 are, for everything.
+    pub lines: Vec<PackedLine>,
+    /// Whether everything is on its way now. Since schema 2.
+    pub complete: bool,
 }
 
-/// The carrier handed the goods over.
+/// The carrier handed a shipment over.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OrderDelivered {
     /// The shipment.
     pub shipment_id: ShipmentId,
+    /// What was in it; empty, as all of schema 1 are, for everything.
+    pub lines: Vec<PackedLine>,
+    /// Whether everything has arrived now. Since schema 2.
+    pub complete: bool,
+}
+
+/// A person decided that quarantined money pays the order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QuarantineAccepted {
+    /// What pays it, by attempt: the total together.
+    pub kept: Vec<MoneyReceived>,
+    /// What is above the total, and goes back.
+    pub surplus: Vec<SurplusReceived>,
 }
 
 /// Who says that the goods arrived.
@@ -216,12 +268,18 @@ pub enum Event {
     OrderAwaitingPayment(OrderAwaitingPayment),
     /// See [`CancellationRequested`].
     CancellationRequested(CancellationRequested),
+    /// See [`CancellationRefused`].
+    CancellationRefused(CancellationRefused),
     /// See [`OrderCancelled`].
     OrderCancelled(OrderCancelled),
+    /// Money of a cancelled order went back.
+    OrderRefunded(SurplusRefunded),
     /// The total came in time.
     OrderPaid(MoneyReceived),
     /// An amount came that is not the total; a person must look.
     PaymentQuarantined(MoneyReceived),
+    /// See [`QuarantineAccepted`].
+    QuarantineAccepted(QuarantineAccepted),
     /// Money came after the order had ended, or after its payment was closed.
     LatePaymentReceived(SurplusReceived),
     /// It went back.
@@ -250,9 +308,12 @@ impl Event {
             Self::OrderRejected(_) => "OrderRejected",
             Self::OrderAwaitingPayment(_) => "OrderAwaitingPayment",
             Self::CancellationRequested(_) => "CancellationRequested",
+            Self::CancellationRefused(_) => "CancellationRefused",
             Self::OrderCancelled(_) => "OrderCancelled",
+            Self::OrderRefunded(_) => "OrderRefunded",
             Self::OrderPaid(_) => "OrderPaid",
             Self::PaymentQuarantined(_) => "PaymentQuarantined",
+            Self::QuarantineAccepted(_) => "QuarantineAccepted",
             Self::LatePaymentReceived(_) => "LatePaymentReceived",
             Self::LatePaymentRefunded(_) => "LatePaymentRefunded",
             Self::OverpaymentReceived(_) => "OverpaymentReceived",
@@ -266,15 +327,21 @@ impl Event {
     }
 
     /// What it does to the axes.
-    pub const fn step(&self) -> Step {
+    pub fn step(&self) -> Step {
         match self {
             Self::OrderPlaced(_) => Step::Place,
             Self::OrderRejected(_) => Step::Reject,
             Self::OrderAwaitingPayment(_) => Step::AwaitPayment,
             Self::CancellationRequested(_) => Step::RequestCancellation,
-            Self::OrderCancelled(_) => Step::Cancel,
+            Self::CancellationRefused(_) => Step::RefuseCancellation,
+            Self::OrderCancelled(cancelled) if cancelled.refunds.is_empty() => Step::Cancel,
+            Self::OrderCancelled(_) => Step::CancelPaid,
+            Self::OrderRefunded(SurplusRefunded { outstanding: 0, .. }) => Step::RefundLast,
+            Self::OrderRefunded(_) => Step::RefundSome,
             Self::OrderPaid(_) => Step::Pay,
             Self::PaymentQuarantined(_) => Step::Quarantine,
+            Self::QuarantineAccepted(accepted) if accepted.surplus.is_empty() => Step::AcceptQuarantine,
+            Self::QuarantineAccepted(_) => Step::AcceptQuarantineAndMore,
             Self::LatePaymentReceived(_) => Step::ReceiveLate,
             Self::LatePaymentRefunded(SurplusRefunded { outstanding: 0, .. }) => Step::RefundLateLast,
             Self::LatePaymentRefunded(_) => Step::RefundLateSome,
@@ -282,8 +349,10 @@ impl Event {
             Self::OverpaymentRefunded(SurplusRefunded { outstanding: 0, .. }) => Step::RefundOverpaymentLast,
             Self::OverpaymentRefunded(_) => Step::RefundOverpaymentSome,
             Self::FulfilmentOpened(_) => Step::OpenFulfilment,
-            Self::OrderShipped(_) => Step::Ship,
-            Self::OrderDelivered(_) => Step::Deliver,
+            Self::OrderShipped(OrderShipped { complete: true, .. }) => Step::ShipLast,
+            Self::OrderShipped(_) => Step::ShipSome,
+            Self::OrderDelivered(OrderDelivered { complete: true, .. }) => Step::DeliverLast,
+            Self::OrderDelivered(_) => Step::DeliverSome,
             Self::ReceiptConfirmed(_) => Step::ConfirmReceipt,
             Self::OrderCompleted(_) => Step::Complete,
         }

@@ -10,6 +10,11 @@ pub fn refund_of(order: OrderId, attempt: AttemptId) -> RefundId {
     Id::from_bits(fingerprint_bits(&[b"refund", &order.to_bytes(), &attempt.to_bytes()]))
 }
 
+/// The refund of what an attempt brought above what was kept of it; what was kept may still go back under [`refund_of`].
+pub fn surplus_refund_of(order: OrderId, attempt: AttemptId) -> RefundId {
+    Id::from_bits(fingerprint_bits(&[b"surplus refund", &order.to_bytes(), &attempt.to_bytes()]))
+}
+
 /// The first 128 bits of a SHA-256 over the parts, each with its length before it.
 pub fn fingerprint_bits(parts: &[&[u8]]) -> u128 {
     let mut bytes = [0u8; 16];

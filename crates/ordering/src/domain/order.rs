@@ -2,12 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use merx_contracts::ids::{AttemptId, RefundId, ShipmentId};
-use merx_kernel::{Currency, Money};
+use merx_contracts::ids::{AttemptId, RefundId, ShipmentId, Sku};
+use merx_kernel::{Currency, Money, Quantity};
 
 use super::{
     axes::Axes,
-    event::{CancelReason, Event, OrderPlaced, SurplusReceived, SurplusRefunded},
+    event::{
+        CancelReason, Event, OrderCancelled, OrderPlaced, OrderShipped, PackedLine, QuarantineAccepted,
+        SurplusReceived, SurplusRefunded,
+    },
     transitions,
 };
 
@@ -22,6 +25,26 @@ pub struct Surplus {
     pub refunded: bool,
 }
 
+/// One shipment of the order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Parcel {
+    /// What is in it; before it left, what was planned.
+    pub lines: Vec<PackedLine>,
+    /// It left the warehouse.
+    pub dispatched: bool,
+    /// It arrived.
+    pub delivered: bool,
+}
+
+/// What a person decided about quarantined money.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Settled {
+    /// It pays the order.
+    Accepted,
+    /// It goes back.
+    Refunded,
+}
+
 /// One order. The default is the order that does not exist yet.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Order {
@@ -29,14 +52,22 @@ pub struct Order {
     pub axes: Option<Axes>,
     /// What was agreed.
     pub terms: Option<Box<OrderPlaced>>,
-    /// The attempt that brought the money for it, or the money in quarantine.
-    pub paid: Option<(AttemptId, Money)>,
-    /// Somebody wanted it ended.
+    /// The money that pays for it, by the attempt that brought it.
+    pub paid: BTreeMap<AttemptId, Money>,
+    /// Money a person must look at, by the attempt that brought it.
+    pub quarantined: BTreeMap<AttemptId, Money>,
+    /// What became of quarantined money.
+    pub settled: Option<Settled>,
+    /// Somebody wants it ended, or has ended it.
     pub cancellation: Option<CancelReason>,
+    /// How often that was wanted.
+    pub cancellations_asked: u32,
     /// Money not owed, by the refund it goes back under.
     pub surplus: BTreeMap<RefundId, Surplus>,
-    /// Its shipment, once the warehouse knows of it.
-    pub shipment_id: Option<ShipmentId>,
+    /// The warehouses know of it.
+    pub opened: bool,
+    /// Its shipments.
+    pub parcels: BTreeMap<ShipmentId, Parcel>,
     /// Events so far seen that the table did not allow; always 0 for a stream this code wrote.
     pub illegal_events: u32,
 }
@@ -52,26 +83,72 @@ impl Order {
         }
         match event {
             Event::OrderPlaced(placed) => self.terms = Some(placed.clone()),
-            Event::CancellationRequested(requested) => self.cancellation = Some(requested.reason),
-            Event::OrderPaid(money) | Event::PaymentQuarantined(money) => {
-                self.paid = Some((money.attempt_id, money.amount));
+            Event::CancellationRequested(requested) => {
+                self.cancellation = Some(requested.reason);
+                self.cancellations_asked += 1;
             }
+            Event::CancellationRefused(_) => self.cancellation = None,
+            Event::OrderCancelled(cancelled) => self.cancel(cancelled),
+            Event::OrderPaid(money) => {
+                self.paid.insert(money.attempt_id, money.amount);
+                self.cancellation = None;
+            }
+            Event::PaymentQuarantined(money) => {
+                self.quarantined.insert(money.attempt_id, money.amount);
+            }
+            Event::QuarantineAccepted(accepted) => self.accept(accepted),
             Event::LatePaymentReceived(surplus) | Event::OverpaymentReceived(surplus) => {
                 self.add_surplus(surplus);
             }
-            Event::LatePaymentRefunded(refund) | Event::OverpaymentRefunded(refund) => {
-                self.settle_surplus(refund);
+            Event::LatePaymentRefunded(refund)
+            | Event::OverpaymentRefunded(refund)
+            | Event::OrderRefunded(refund) => self.settle_surplus(refund),
+            Event::FulfilmentOpened(opened) => {
+                self.opened = true;
+                for shipment in &opened.shipments {
+                    let lines = self.everything_unless(&shipment.lines);
+                    let parcel = Parcel { lines, dispatched: false, delivered: false };
+                    self.parcels.entry(shipment.shipment_id).or_insert(parcel);
+                }
             }
-            Event::FulfilmentOpened(opened) => self.shipment_id = Some(opened.shipment_id),
-            Event::OrderShipped(shipped) => self.shipment_id = Some(shipped.shipment_id),
+            Event::OrderShipped(shipped) => self.ship(shipped),
+            Event::OrderDelivered(delivered) => {
+                if let Some(parcel) = self.parcels.get_mut(&delivered.shipment_id) {
+                    parcel.delivered = true;
+                }
+            }
             Event::OrderRejected(_)
             | Event::OrderAwaitingPayment(_)
-            | Event::OrderCancelled(_)
-            | Event::OrderDelivered(_)
             | Event::ReceiptConfirmed(_)
             | Event::OrderCompleted(_) => {}
         }
         self
+    }
+
+    fn cancel(&mut self, event: &OrderCancelled) {
+        self.cancellation = Some(event.reason);
+        if event.refunds.is_empty() {
+            return;
+        }
+        if !self.quarantined.is_empty() {
+            self.settled = Some(Settled::Refunded);
+        }
+        self.paid.clear();
+        self.quarantined.clear();
+        event.refunds.iter().for_each(|refund| self.add_surplus(refund));
+    }
+
+    fn accept(&mut self, event: &QuarantineAccepted) {
+        self.quarantined.clear();
+        self.settled = Some(Settled::Accepted);
+        self.cancellation = None;
+        self.paid.extend(event.kept.iter().map(|money| (money.attempt_id, money.amount)));
+        event.surplus.iter().for_each(|surplus| self.add_surplus(surplus));
+    }
+
+    fn ship(&mut self, event: &OrderShipped) {
+        let lines = self.everything_unless(&event.lines);
+        self.parcels.insert(event.shipment_id, Parcel { lines, dispatched: true, delivered: false });
     }
 
     fn add_surplus(&mut self, event: &SurplusReceived) {
@@ -85,26 +162,67 @@ impl Order {
         }
     }
 
+    /// The lines, or all of the order where an old event names none.
+    fn everything_unless(&self, lines: &[PackedLine]) -> Vec<PackedLine> {
+        if !lines.is_empty() {
+            return lines.to_vec();
+        }
+        self.terms.as_deref().map(everything).unwrap_or_default()
+    }
+
     /// How many surpluses are still to go back, `except` not counted.
     pub fn outstanding_surpluses(&self, except: RefundId) -> u32 {
         let open = self.surplus.iter().filter(|(id, surplus)| **id != except && !surplus.refunded).count();
         u32::try_from(open).unwrap_or(u32::MAX)
     }
 
+    /// What is still to go back, by refund.
+    pub fn to_refund(&self) -> impl Iterator<Item = (RefundId, &Surplus)> {
+        self.surplus.iter().filter(|(_, surplus)| !surplus.refunded).map(|(id, surplus)| (*id, surplus))
+    }
+
     /// Whether this attempt's money has been counted.
     pub fn knows_attempt(&self, attempt: AttemptId) -> bool {
-        self.paid.is_some_and(|(paid, _)| paid == attempt)
+        self.paid.contains_key(&attempt)
+            || self.quarantined.contains_key(&attempt)
             || self.surplus.values().any(|surplus| surplus.attempt_id == attempt)
     }
 
     /// What is held of the buyer's money now: all that came minus all that went back, in minor units.
     pub fn held_minor(&self) -> i64 {
-        let surplus = self.surplus.values().filter(|surplus| !surplus.refunded);
-        self.paid.map_or(0, |(_, amount)| amount.minor) + surplus.map(|s| s.amount.minor).sum::<i64>()
+        let surplus = self.to_refund().map(|(_, surplus)| surplus.amount.minor);
+        let held = self.paid.values().chain(self.quarantined.values()).map(|amount| amount.minor);
+        held.chain(surplus).sum()
+    }
+
+    /// Units per SKU of the parcels that `counts`.
+    pub fn units(&self, counts: fn(&Parcel) -> bool) -> BTreeMap<&Sku, i64> {
+        let mut units = BTreeMap::new();
+        for line in self.parcels.values().filter(|parcel| counts(parcel)).flat_map(|parcel| &parcel.lines) {
+            *units.entry(&line.sku).or_insert(0) += line.quantity.get();
+        }
+        units
+    }
+
+    /// What has not left a warehouse.
+    pub fn unshipped(&self) -> Vec<PackedLine> {
+        let shipped = self.units(|parcel| parcel.dispatched);
+        let lines = self.terms.as_deref().map(everything).unwrap_or_default();
+        let left = lines.into_iter().filter_map(|line| {
+            let gone = shipped.get(&line.sku).copied().unwrap_or(0);
+            let quantity = Quantity::new(line.quantity.get() - gone).ok()?;
+            Some(PackedLine { sku: line.sku, quantity })
+        });
+        left.collect()
     }
 
     /// The currency agreed on.
     pub fn currency(&self) -> Option<Currency> {
         self.terms.as_ref().map(|terms| terms.total.currency)
     }
+}
+
+/// All that was ordered.
+pub fn everything(terms: &OrderPlaced) -> Vec<PackedLine> {
+    terms.lines.iter().map(|line| PackedLine { sku: line.sku.clone(), quantity: line.quantity }).collect()
 }

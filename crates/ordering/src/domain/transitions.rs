@@ -13,12 +13,24 @@ pub enum Step {
     AwaitPayment,
     /// `CancellationRequested`.
     RequestCancellation,
-    /// `OrderCancelled`.
+    /// `CancellationRefused`.
+    RefuseCancellation,
+    /// `OrderCancelled` of an order nothing was paid for.
     Cancel,
+    /// `OrderCancelled` with money that goes back.
+    CancelPaid,
+    /// `OrderRefunded` while more is still to go back.
+    RefundSome,
+    /// `OrderRefunded`, the last.
+    RefundLast,
     /// `OrderPaid`.
     Pay,
     /// `PaymentQuarantined`.
     Quarantine,
+    /// `QuarantineAccepted`, to the minor unit.
+    AcceptQuarantine,
+    /// `QuarantineAccepted` with a surplus.
+    AcceptQuarantineAndMore,
     /// `LatePaymentReceived`.
     ReceiveLate,
     /// `LatePaymentRefunded` while other late money is still to go back.
@@ -33,10 +45,14 @@ pub enum Step {
     RefundOverpaymentLast,
     /// `FulfilmentOpened`.
     OpenFulfilment,
-    /// `OrderShipped`.
-    Ship,
-    /// `OrderDelivered`.
-    Deliver,
+    /// `OrderShipped` while more is still in a warehouse.
+    ShipSome,
+    /// `OrderShipped`, the last.
+    ShipLast,
+    /// `OrderDelivered` while more is still to arrive.
+    DeliverSome,
+    /// `OrderDelivered`, the last.
+    DeliverLast,
     /// `ReceiptConfirmed`.
     ConfirmReceipt,
     /// `OrderCompleted`.
@@ -109,6 +125,14 @@ pub const TRANSITIONS: &[Transition] = &[
         UNSENT,
     ),
     row(
+        Step::RequestCancellation,
+        "CancellationRequested (of a paid order)",
+        keep(&[O::Confirmed]),
+        HELD,
+        UNSENT,
+    ),
+    row(Step::RefuseCancellation, "CancellationRefused", SOLD, HELD, ANYWHERE),
+    row(
         Step::Cancel,
         "OrderCancelled",
         go(&[O::AwaitingPayment], O::Cancelled),
@@ -123,6 +147,34 @@ pub const TRANSITIONS: &[Transition] = &[
         UNSENT,
     ),
     row(
+        Step::CancelPaid,
+        "OrderCancelled (paid)",
+        go(&[O::Confirmed], O::Cancelled),
+        go(&[P::Captured, P::Overpaid], P::Captured),
+        UNSENT,
+    ),
+    row(
+        Step::CancelPaid,
+        "OrderCancelled (quarantined money goes back)",
+        go(&[O::AwaitingPayment], O::Cancelled),
+        go(&[P::Quarantined], P::Late),
+        UNSENT,
+    ),
+    row(
+        Step::RefundSome,
+        "OrderRefunded (more to go back)",
+        keep(&[O::Cancelled]),
+        go(&[P::Captured, P::PartRefunded], P::PartRefunded),
+        UNSENT,
+    ),
+    row(
+        Step::RefundLast,
+        "OrderRefunded (the last)",
+        keep(&[O::Cancelled]),
+        go(&[P::Captured, P::PartRefunded], P::Refunded),
+        UNSENT,
+    ),
+    row(
         Step::Pay,
         "OrderPaid",
         go(&[O::AwaitingPayment], O::Confirmed),
@@ -133,14 +185,28 @@ pub const TRANSITIONS: &[Transition] = &[
         Step::Quarantine,
         "PaymentQuarantined",
         keep(&[O::AwaitingPayment]),
-        go(&[P::Pending], P::Quarantined),
+        go(&[P::Pending, P::Quarantined], P::Quarantined),
+        UNSENT,
+    ),
+    row(
+        Step::AcceptQuarantine,
+        "QuarantineAccepted",
+        go(&[O::AwaitingPayment], O::Confirmed),
+        go(&[P::Quarantined], P::Captured),
+        UNSENT,
+    ),
+    row(
+        Step::AcceptQuarantineAndMore,
+        "QuarantineAccepted (with a surplus)",
+        go(&[O::AwaitingPayment], O::Confirmed),
+        go(&[P::Quarantined], P::Overpaid),
         UNSENT,
     ),
     row(
         Step::ReceiveLate,
         "LatePaymentReceived",
         ENDED_OR_ENDING,
-        go(&[P::None, P::Pending, P::Late, P::Refunded], P::Late),
+        go(&[P::None, P::Pending, P::Captured, P::PartRefunded, P::Late, P::Refunded], P::Late),
         UNSENT,
     ),
     row(
@@ -178,9 +244,35 @@ pub const TRANSITIONS: &[Transition] = &[
         go(&[P::Overpaid], P::Captured),
         ANYWHERE,
     ),
-    row(Step::OpenFulfilment, "FulfilmentOpened", keep(&[O::Confirmed]), HELD, UNSENT),
-    row(Step::Ship, "OrderShipped", keep(&[O::Confirmed]), HELD, go(&[F::None], F::Shipped)),
-    row(Step::Deliver, "OrderDelivered", keep(&[O::Confirmed]), HELD, go(&[F::Shipped], F::Delivered)),
+    row(Step::OpenFulfilment, "FulfilmentOpened", keep(&[O::Confirmed]), HELD, ANYWHERE),
+    row(
+        Step::ShipSome,
+        "OrderShipped (more to be shipped)",
+        keep(&[O::Confirmed]),
+        HELD,
+        go(&[F::None, F::PartShipped], F::PartShipped),
+    ),
+    row(
+        Step::ShipLast,
+        "OrderShipped (the last)",
+        keep(&[O::Confirmed]),
+        HELD,
+        go(&[F::None, F::PartShipped], F::Shipped),
+    ),
+    row(
+        Step::DeliverSome,
+        "OrderDelivered (more to arrive)",
+        keep(&[O::Confirmed]),
+        HELD,
+        keep(&[F::PartShipped, F::Shipped]),
+    ),
+    row(
+        Step::DeliverLast,
+        "OrderDelivered (the last)",
+        keep(&[O::Confirmed]),
+        HELD,
+        go(&[F::Shipped], F::Delivered),
+    ),
     row(
         Step::ConfirmReceipt,
         "ReceiptConfirmed",

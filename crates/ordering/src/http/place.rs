@@ -7,13 +7,17 @@ use axum::{
 use http::StatusCode;
 use merx_contracts::ids::{AddressId, CartId};
 use merx_http::{Answer, Caller, IdempotencyKey, Json, Path, respond};
+use merx_kernel::Role;
 use merx_platform::saga::Progress;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{Api, quote::Method, repeat::locate};
 use crate::{
-    commands::place_order::{PlaceOrderCommand, Placed, arranged, ended, place_order},
+    commands::{
+        place_order::{PlaceOrderCommand, Placed, arranged, ended, place_order},
+        write_note::NoteText,
+    },
     queries::checkout_quote::QuoteWanted,
 };
 
@@ -27,6 +31,8 @@ pub(super) struct PlaceBody {
     shipping_method: Method,
     /// The quote.
     quote_id: merx_kernel::BoundedText<64, 64>,
+    /// What the buyer has to say to the shop.
+    note: Option<NoteText>,
 }
 
 pub(super) async fn place(
@@ -44,6 +50,8 @@ pub(super) async fn place(
             shipping_method: Some(body.shipping_method.into_string()),
         },
         quote_id: body.quote_id.into_string(),
+        note: body.note.map(NoteText::into_string),
+        guest: caller.roles.iter().any(|role| *role == Role::Guest),
     };
     let (order_id, saga, terms) = match place_order(&api.ordering, key, &command).await {
         Ok(Placed::Begun { order_id, saga, terms }) => (order_id, saga, terms),

@@ -38,5 +38,5 @@ pub(super) async fn quote(
         address_id: body.address_id,
         shipping_method: body.shipping_method.map(Method::into_string),
     };
-    Ok(Json(checkout_quote(&api.ordering.tools.asks, &wanted).await?))
+    Ok(Json(checkout_quote(&api.ordering.tools.asks, &wanted).await?.quote))
 }

@@ -68,15 +68,23 @@ impl Api {
 
     /// The order under a key: the key is the caller's, and so is its order.
     pub(super) async fn view(&self, order_id: OrderId) -> Result<OrderView> {
-        orders::one(&self.ordering.tools.db, order_id, Reader::Staff).await
+        // Without notes: the answer is kept.
+        let view = move |q: &mut merx_sql::Reader<'_>| orders::view(q, order_id, Reader::Staff);
+        self.ordering.tools.db.read("ordering.order", view).await
     }
 }
 
 /// What a cancellation is answered, by how the order stands.
 pub(super) fn cancellation_answer(view: OrderView) -> Result<Saved> {
+    let refused = view.cancellation.as_ref().and_then(|asked| asked.refusal.as_deref());
     match view.axes.order {
         OrderAxis::Cancelled => answer(StatusCode::OK, &view),
-        OrderAxis::Confirmed | OrderAxis::Completed => refusal(Rejection::AlreadyPaid.into()),
+        // The money came before an unpaid order could be closed.
+        OrderAxis::Confirmed if refused == Some(Rejection::AlreadyPaid.code()) => {
+            refusal(Rejection::AlreadyPaid.into())
+        }
+        OrderAxis::Confirmed if refused.is_none() => answer(StatusCode::ACCEPTED, &view),
+        OrderAxis::Confirmed | OrderAxis::Completed => refusal(Rejection::AlreadyShipped.into()),
         _ => answer(StatusCode::ACCEPTED, &view),
     }
 }

@@ -1,96 +1,58 @@
-//! `ordering_orders` and `ordering_lines`: the order as buyers and staff see it.
+//! `ordering_orders`, `ordering_lines` and `ordering_shipments`: the order as buyers and staff see it.
 
 use merx_contracts::ids::OrderId;
-use merx_kernel::{Error, Money, Result, Timestamp};
-use merx_platform::{DomainEvent as _, Projection};
-use merx_sql::{RecordedEvent, Tx, Value};
+use merx_kernel::Result;
+use merx_platform::{DomainEvent as _, Projection, projection::rebuild};
+use merx_sql::{RecordedEvent, Tx};
 
 use crate::{
-    domain::{Axes, Event, transitions},
-    store::{self, RowChange, Traced},
-    view::{OrderRow, Rejected},
+    cause::Traced,
+    context::Tools,
+    domain::Event,
+    record::Record,
+    store::{
+        self,
+        rows::{self, Clash},
+    },
 };
 
-/// The projection, for rebuilding and for the auditor.
+const NAME: &str = "ordering.orders";
+/// Raised with every change of what the rows show of the same events: 1 brought numbers, statuses and shipments.
+const SHAPE: i64 = 1;
+
+/// The projection, for rebuilding and for the auditor. The writing side knows the record before the event and writes
+/// the rows directly.
 pub fn projection() -> Projection {
-    Projection { name: "ordering.orders", tables: &["ordering_orders", "ordering_lines"], apply }
+    let tables = &["ordering_orders", "ordering_lines", "ordering_shipments"];
+    Projection { name: NAME, tables, apply }
 }
 
-/// Where an event stands, and the axes after it.
-pub(crate) struct At {
-    pub order_id: OrderId,
-    pub version: i64,
-    pub now: Timestamp,
-    pub axes: Axes,
-}
-
-/// A rebuild knows only the event; the axes before it are in the row.
+/// A rebuild knows only the event; what was before it is in the rows.
 fn apply(tx: &mut Tx<'_>, recorded: &RecordedEvent) -> Result<()> {
     let event = Traced::decode(&recorded.name, recorded.schema, &recorded.body)?.event;
     let order_id: OrderId = recorded.stream.id();
     let before = match event {
         Event::OrderPlaced(_) => None,
-        _ => store::axes_of(tx, order_id)?,
+        _ => rows::read(tx, order_id)?,
     };
-    let axes = transitions::next(before, event.step()).ok_or_else(|| {
-        let (name, version) = (&recorded.name, recorded.version);
-        Error::internal(format!(
-            "the table does not allow the {name} that is version {version} of order {order_id}"
-        ))
-    })?;
-    write(tx, &At { order_id, version: recorded.version, now: recorded.recorded_at, axes }, &event)
+    let (version, at) = (recorded.version, recorded.recorded_at);
+    let after = Record::after(before.clone(), order_id, &event, version, at)?;
+    rows::write(tx, before.as_ref(), &after, Clash::LeftOut)
 }
 
-/// What one event does to the rows. The writing side knows the axes and comes here directly.
-pub(crate) fn write(tx: &mut Tx<'_>, at: &At, event: &Event) -> Result<()> {
-    let change = match event {
-        Event::OrderPlaced(terms) => {
-            let row = OrderRow::new(at.order_id, terms, at.version, at.axes, at.now);
-            return store::insert_order(tx, &row, &terms.lines);
-        }
-        Event::OrderRejected(refusal) => RowChange {
-            rejected: Some(Rejected { code: cut(&refusal.code, 100), message: cut(&refusal.message, 500) }),
-            ..RowChange::default()
-        },
-        Event::OrderAwaitingPayment(awaiting) => {
-            RowChange { payment_id: Some(Value::from(awaiting.payment_id)), ..RowChange::default() }
-        }
-        Event::CancellationRequested(requested) => RowChange {
-            cancel_reason: Some(requested.reason),
-            cancel_requested_at: Some(at.now),
-            ..RowChange::default()
-        },
-        Event::OrderCancelled(cancelled) => RowChange {
-            cancel_reason: Some(cancelled.reason),
-            cancelled_at: Some(at.now),
-            ..RowChange::default()
-        },
-        Event::OrderPaid(money) | Event::PaymentQuarantined(money) => received(money.amount),
-        Event::LatePaymentReceived(surplus) | Event::OverpaymentReceived(surplus) => received(surplus.amount),
-        Event::LatePaymentRefunded(refund) | Event::OverpaymentRefunded(refund) => {
-            RowChange { paid_minor: -refund.amount.minor, ..RowChange::default() }
-        }
-        Event::FulfilmentOpened(opened) => {
-            RowChange { shipment_id: Some(Value::from(opened.shipment_id)), ..RowChange::default() }
-        }
-        Event::OrderShipped(shipped) => RowChange {
-            shipment_id: Some(Value::from(shipped.shipment_id)),
-            carrier: Some(cut(&shipped.carrier, 100)),
-            tracking_number: Some(cut(&shipped.tracking_number, 100)),
-            ..RowChange::default()
-        },
-        Event::OrderDelivered(_) | Event::ReceiptConfirmed(_) | Event::OrderCompleted(_) => {
-            RowChange::default()
-        }
-    };
-    store::update_order(tx, at, change)
-}
-
-fn received(amount: Money) -> RowChange {
-    RowChange { paid_minor: amount.minor, ..RowChange::default() }
-}
-
-/// Columns have a length on MySQL; other contexts limit these texts themselves, and below this.
-fn cut(text: &str, chars_max: usize) -> String {
-    text.chars().take(chars_max).collect()
+/// Builds the rows anew when an older program wrote them: they know less than their events. To be awaited before the
+/// first request is served.
+///
+/// # Errors
+/// `projection.unsequenced` when events wait too long for their positions; what the database answers.
+pub async fn bring_up_to_date(tools: &Tools) -> Result<()> {
+    let shape = tools.db.read("ordering.shape", |q| store::shape(q, NAME)).await?;
+    if shape >= SHAPE {
+        return Ok(());
+    }
+    let events = rebuild(&tools.db, &tools.store, projection()).await?;
+    if events > 0 {
+        tracing::info!(projection = NAME, events, "rows of an older program were built anew");
+    }
+    tools.db.write("ordering.shape", |tx| store::set_shape(tx, NAME, SHAPE)).await
 }

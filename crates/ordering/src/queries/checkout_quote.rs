@@ -17,7 +17,17 @@ use crate::{
         LocalText,
         quote::{self, FreightRule, PricedLine, Quote},
     },
+    store::limits::{BuyerLimit, exceeded},
 };
+
+/// A quote, and what an order on it would have to be counted against.
+#[derive(Clone, Debug)]
+pub struct Quoted {
+    /// The quote.
+    pub quote: Quote,
+    /// What one buyer may have of its SKUs, where that is limited; by SKU, so that two orders count in the same order.
+    pub limits: Vec<BuyerLimit>,
+}
 
 /// What is to be quoted.
 #[derive(Clone, Debug)]
@@ -36,17 +46,18 @@ pub struct QuoteWanted {
 ///
 /// # Errors
 /// What the other contexts refuse (`NotFound` for a foreign cart or address), `ordering.cart_empty`,
-/// `ordering.line_unavailable`, `ordering.address_retired`, and what [`quote::quote`] refuses.
-pub async fn checkout_quote(asks: &Asks, wanted: &QuoteWanted) -> Result<Quote> {
+/// `ordering.line_unavailable`, `ordering.limit_exceeded`, `ordering.address_retired`, and what [`quote::quote`] refuses.
+pub async fn checkout_quote(asks: &Asks, wanted: &QuoteWanted) -> Result<Quoted> {
     let (address, contents) =
         futures_util::future::try_join(address(asks, wanted), contents(asks, wanted)).await?;
     if contents.lines.is_empty() {
         return Err(Error::rejected("ordering.cart_empty", "The cart is empty."));
     }
-    let lines = price(asks, contents.lines).await?;
+    let (lines, limits) = price(asks, contents.lines).await?;
     let basket = quote::Basket { filling: contents.filling, ..quote::basket(wanted.cart_id, lines)? };
     let rules = freight(asks, &address, &basket).await?;
-    quote::quote(basket, wanted.address_id, rules, wanted.shipping_method.as_deref())
+    let quote = quote::quote(basket, wanted.address_id, rules, wanted.shipping_method.as_deref())?;
+    Ok(Quoted { quote, limits })
 }
 
 /// Where it goes, as far as freight depends on it. The rest of the address is not even kept in memory.
@@ -76,7 +87,7 @@ async fn contents(asks: &Asks, wanted: &QuoteWanted) -> Result<cart::ContentsRep
     ask(asks.carts().contents(request).await)
 }
 
-async fn price(asks: &Asks, lines: Vec<wire::SkuQuantity>) -> Result<Vec<PricedLine>> {
+async fn price(asks: &Asks, lines: Vec<wire::SkuQuantity>) -> Result<(Vec<PricedLine>, Vec<BuyerLimit>)> {
     let wanted = lines.len();
     let reply = ask(asks.catalogue().quote(catalogue::QuoteRequest { lines }).await)?;
     if reply.lines.len() != wanted {
@@ -91,7 +102,24 @@ async fn price(asks: &Asks, lines: Vec<wire::SkuQuantity>) -> Result<Vec<PricedL
             error.with_field(format!("/lines/{}", line.sku), line.reason.as_str())
         }));
     }
-    reply.lines.into_iter().map(priced).collect()
+    let mut limits = Vec::new();
+    let lines = reply.lines.into_iter().map(|line| {
+        let (per_order, per_buyer) = (line.limit_per_order, line.limit_per_buyer);
+        let line = priced(line)?;
+        // Whoever may have so many ever may not have more at once either.
+        for limit in [per_order, per_buyer].into_iter().filter(|limit| *limit > 0) {
+            if line.quantity.get() > limit {
+                return Err(exceeded(&line.sku, limit));
+            }
+        }
+        if per_buyer > 0 {
+            limits.push(BuyerLimit { sku: line.sku.clone(), quantity: line.quantity, limit: per_buyer });
+        }
+        Ok(line)
+    });
+    let lines = lines.collect::<Result<Vec<_>>>()?;
+    limits.sort_by(|a, b| a.sku.cmp(&b.sku));
+    Ok((lines, limits))
 }
 
 fn priced(line: catalogue::QuotedLine) -> Result<PricedLine> {

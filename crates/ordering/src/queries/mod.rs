@@ -1,5 +1,7 @@
 //! The read side.
 
+pub mod causal;
 pub mod checkout_quote;
+mod history;
 pub mod orders;
 pub mod timeline;

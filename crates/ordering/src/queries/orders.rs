@@ -1,15 +1,17 @@
-//! Orders as their buyers and the staff see them, from the projection.
-
-use std::collections::BTreeMap;
+//! Orders as their buyers and the staff see them: from the projection, or folded from their events as of a moment.
 
 use merx_contracts::ids::{AccountId, OrderId};
-use merx_kernel::{Error, Guard, Page, PageRequest, Permission, Principal, Result};
+use merx_kernel::{Error, Guard, Page, PageRequest, Permission, Principal, Result, Timestamp};
+use merx_platform::Store;
 use merx_sql::{Db, Query};
 
 use crate::{
-    domain::{OrderLine, Rejection},
-    store,
-    view::{OrderRow, OrderView},
+    domain::{OrderNumber, Rejection},
+    store::{
+        self, notes, rows,
+        search::{self, Filter, Sort},
+    },
+    view::OrderView,
 };
 
 /// Whose orders a reader may see.
@@ -27,6 +29,11 @@ impl Reader {
         if principal.may(Permission::OrdersRead) { Self::Staff } else { Self::Buyer(principal.account) }
     }
 
+    /// Whether internal things may be told.
+    pub const fn is_staff(self) -> bool {
+        matches!(self, Self::Staff)
+    }
+
     /// A foreign order is the same as none.
     ///
     /// # Errors
@@ -41,57 +48,96 @@ impl Reader {
     }
 }
 
-/// One order.
+/// The order that has this number.
+///
+/// # Errors
+/// `ordering.order_not_found` when there is none.
+pub async fn of_number(db: &Db, number: OrderNumber) -> Result<OrderId> {
+    let found = db.read("ordering.order_of_number", move |q| rows::order_of(q, &number)).await?;
+    found.ok_or_else(|| Rejection::OrderUnknown.into())
+}
+
+/// One order with its notes.
 ///
 /// # Errors
 /// `ordering.order_not_found` when there is none for this reader.
 pub async fn one(db: &Db, order_id: OrderId, reader: Reader) -> Result<OrderView> {
-    db.read("ordering.order", move |q| view(q, order_id, reader)).await
+    db.read("ordering.order", move |q| {
+        let mut view = view(q, order_id, reader)?;
+        view.notes = notes::of_order(q, order_id, FOR_EVER, reader.is_staff())?;
+        Ok(view)
+    })
+    .await
 }
 
-/// One order, inside a transaction.
+/// One order as it was at a moment, with the notes there were.
+///
+/// # Errors
+/// `ordering.order_not_found` when there was none then for this reader.
+pub async fn one_as_of(
+    db: &Db,
+    store: Store,
+    order_id: OrderId,
+    reader: Reader,
+    moment: Timestamp,
+) -> Result<OrderView> {
+    db.read("ordering.order_as_of", move |q| {
+        let record = store::load_as_of(&store, q, order_id, moment)?.into_record();
+        let record = record.ok_or(Rejection::OrderUnknown)?;
+        reader.check(record.account_id)?;
+        let mut view = OrderView::new(record);
+        view.notes = notes::of_order(q, order_id, moment, reader.is_staff())?;
+        Ok(view)
+    })
+    .await
+}
+
+/// One order inside a transaction, without its notes: what is kept as an answer must not hold what people wrote.
 ///
 /// # Errors
 /// As [`one`].
 pub fn view(q: &mut impl Query, order_id: OrderId, reader: Reader) -> Result<OrderView> {
-    let row = store::order_row(q, order_id)?.ok_or(Rejection::OrderUnknown)?;
-    reader.check(row.account_id)?;
-    let lines = store::lines_of(q, &[order_id])?.into_iter().map(|(_, line)| line).collect();
-    Ok(OrderView::new(row, lines))
+    let record = rows::read(q, order_id)?.ok_or(Rejection::OrderUnknown)?;
+    reader.check(record.account_id)?;
+    Ok(OrderView::new(record))
 }
 
-/// A page of the buyer's orders, newest first; rejected ones are not shown.
+const FOR_EVER: Timestamp = Timestamp::from_millis(i64::MAX);
+
+/// A page of the orders that fit. New orders do not move what a cursor stands for.
 ///
 /// # Errors
 /// `Invalid` for a limit or a cursor that is none.
-pub async fn page(db: &Db, buyer: AccountId, request: &PageRequest) -> Result<Page<OrderView>> {
+pub async fn page(db: &Db, filter: Filter, sort: Sort, request: &PageRequest) -> Result<Page<OrderView>> {
     let limit = request.checked_limit()?;
-    let before = match &request.cursor {
-        None => store::NEWEST,
-        Some(cursor) => {
-            cursor.parse().map_err(|_| Error::invalid("cursor", "is not a cursor of this list"))?
-        }
+    let after = match &request.cursor {
+        None => None,
+        Some(cursor) => Some(read_cursor(cursor, sort)?),
     };
     db.read("ordering.orders", move |q| {
-        let mut rows: Vec<OrderRow> = store::orders_of(q, buyer, before, limit + 1)?;
-        let more = i64::try_from(rows.len()).unwrap_or(i64::MAX) > limit;
+        let mut records = search::find(q, &filter, sort, after, limit + 1)?;
+        let more = i64::try_from(records.len()).unwrap_or(i64::MAX) > limit;
         if more {
-            rows.pop();
+            records.pop();
         }
-        let next_cursor = rows.last().filter(|_| more).map(|row| row.order_id.to_string());
-        let ids: Vec<OrderId> = rows.iter().map(|row| row.order_id).collect();
-        let mut lines: BTreeMap<OrderId, Vec<OrderLine>> = BTreeMap::new();
-        for (order_id, line) in store::lines_of(q, &ids)? {
-            lines.entry(order_id).or_default().push(line);
-        }
-        let items = rows
-            .into_iter()
-            .map(|row| {
-                let lines = lines.remove(&row.order_id).unwrap_or_default();
-                OrderView::new(row, lines)
-            })
-            .collect();
-        Ok(Page { items, next_cursor })
+        let next_cursor = records.last().filter(|_| more).map(|record| cursor(record.order_id, sort));
+        Ok(Page { items: records.into_iter().map(OrderView::new).collect(), next_cursor })
     })
     .await
+}
+
+const fn letter(sort: Sort) -> char {
+    match sort {
+        Sort::Newest => 'n',
+        Sort::Oldest => 'o',
+    }
+}
+
+fn cursor(last: OrderId, sort: Sort) -> String {
+    format!("{}{}", letter(sort), last.bare())
+}
+
+fn read_cursor(cursor: &str, sort: Sort) -> Result<OrderId> {
+    let bare = cursor.strip_prefix(letter(sort)).and_then(|bare| OrderId::parse_bare(bare).ok());
+    bare.ok_or_else(|| Error::invalid("cursor", "is not a cursor of this list in this order"))
 }

@@ -7,6 +7,7 @@
 pub mod order_deadline;
 mod payment_captured;
 mod payment_refunded;
+mod person_erased;
 pub mod receipt_due;
 mod shipment_delivered;
 mod shipment_shipped;
@@ -14,8 +15,9 @@ mod shipment_shipped;
 use merx_contracts::{
     Fact as _,
     events::{
+        accounts::PersonErased,
         payment::{PaymentCaptured, PaymentRefunded},
-        shipping::{ShipmentDelivered, ShipmentDispatched},
+        shipping::{ShipmentDelivered, ShipmentDispatched, ShipmentDispatchedV2},
     },
     ids::OrderId,
 };
@@ -23,22 +25,30 @@ use merx_kernel::{Error, Result, Timestamp};
 use merx_platform::{Delivery, Subscription};
 use merx_sql::Tx;
 
-use crate::{context::Ordering, domain::Command, store};
+use crate::{
+    cause::CausedBy,
+    context::Ordering,
+    domain::Command,
+    store::{self, Changed},
+};
 
 /// Every subscription of ordering.
 pub fn subscriptions(ordering: &Ordering) -> Vec<Subscription> {
     let store = &ordering.tools.store;
-    let (of_payment, of_shipping) = (ordering.clone(), ordering.clone());
+    let (of_payment, of_shipping, of_accounts) = (ordering.clone(), ordering.clone(), ordering.clone());
     let payment = move |delivery| handle_payment(of_payment.clone(), delivery);
     let shipping = move |delivery| handle_shipping(of_shipping.clone(), delivery);
+    let accounts = move |delivery| person_erased::handle(of_accounts.clone(), delivery);
     vec![
         Subscription::new("ordering.payment", store.clone(), PAYMENT, payment),
         Subscription::new("ordering.shipping", store.clone(), SHIPPING, shipping),
+        Subscription::new("ordering.accounts", store.clone(), ACCOUNTS, accounts),
     ]
 }
 
 const PAYMENT: &[&str] = &[PaymentCaptured::TYPE, PaymentRefunded::TYPE];
-const SHIPPING: &[&str] = &[ShipmentDispatched::TYPE, ShipmentDelivered::TYPE];
+const SHIPPING: &[&str] = &[ShipmentDispatched::TYPE, ShipmentDispatchedV2::TYPE, ShipmentDelivered::TYPE];
+const ACCOUNTS: &[&str] = &[PersonErased::TYPE];
 
 async fn handle_payment(ordering: Ordering, delivery: Delivery) -> Result<()> {
     match delivery.envelope().kind.as_str() {
@@ -50,7 +60,9 @@ async fn handle_payment(ordering: Ordering, delivery: Delivery) -> Result<()> {
 
 async fn handle_shipping(ordering: Ordering, delivery: Delivery) -> Result<()> {
     match delivery.envelope().kind.as_str() {
-        ShipmentDispatched::TYPE => shipment_shipped::handle(&ordering, delivery).await,
+        ShipmentDispatched::TYPE | ShipmentDispatchedV2::TYPE => {
+            shipment_shipped::handle(&ordering, delivery).await
+        }
         ShipmentDelivered::TYPE => shipment_delivered::handle(&ordering, delivery).await,
         other => Err(unwanted(other)),
     }
@@ -68,10 +80,10 @@ async fn change(
     delivery: Delivery,
     order_id: OrderId,
     command: Command,
-    follow: impl Fn(&mut Tx<'_>, Timestamp) -> Result<()> + Send + 'static,
+    follow: impl Fn(&mut Tx<'_>, &Changed, Timestamp) -> Result<()> + Send + 'static,
 ) -> Result<()> {
     let store = ordering.tools.store.clone();
-    let cause = ordering.tools.cause(order_id);
+    let cause = ordering.tools.cause(order_id, CausedBy::message(&delivery));
     ordering
         .tools
         .db
@@ -81,7 +93,7 @@ async fn change(
             }
             let loaded = store::load(&store, tx, order_id)?;
             let changed = store::change(&store, tx, loaded, &command, &cause)?;
-            if changed.events.is_empty() { Ok(()) } else { follow(tx, cause.facts.now) }
+            if changed.events.is_empty() { Ok(()) } else { follow(tx, &changed, cause.facts.now) }
         })
         .await
 }

@@ -4,6 +4,7 @@ use merx_kernel::{Error, Id, Result};
 use merx_platform::{DueTimer, TimerHandler};
 
 use crate::{
+    cause::CausedBy,
     context::Ordering,
     domain::{CancelReason, Command, Rejection},
     sagas::close_order::CloseOrder,
@@ -20,7 +21,7 @@ pub fn handler(ordering: Ordering) -> TimerHandler {
 
 async fn fire(ordering: Ordering, timer: DueTimer) -> Result<()> {
     let order_id = Id::from_bits(timer.key());
-    let cause = ordering.tools.cause(order_id);
+    let cause = ordering.tools.cause(order_id, CausedBy::timer(KIND));
     let saga = CloseOrder::of(order_id, cause.facts.now)?;
     let (store, new_saga) = (ordering.tools.store.clone(), saga.clone());
     let begun = ordering
@@ -52,7 +53,7 @@ async fn fire(ordering: Ordering, timer: DueTimer) -> Result<()> {
 /// The order was paid, has ended, or waits for a person: the deadline has nothing to say any more. Deciding
 /// writes nothing, so the transaction goes on and removes the timer.
 fn is_settled(error: &Error) -> bool {
-    [Rejection::AlreadyPaid, Rejection::OrderEnded, Rejection::PaymentInReview]
+    [Rejection::AlreadyPaid, Rejection::AlreadyShipped, Rejection::OrderEnded, Rejection::PaymentInReview]
         .iter()
         .any(|settled| error.is(settled.code()))
 }

@@ -1,11 +1,12 @@
 //! Money came: the order is paid, or the money goes back.
 
-use merx_contracts::events::{ordering as facts, payment::PaymentCaptured};
+use merx_contracts::events::payment::PaymentCaptured;
 use merx_kernel::Result;
 use merx_platform::{Delivery, saga::NewSaga, store::TimerId};
 
 use super::order_deadline;
 use crate::{
+    cause::CausedBy,
     context::Ordering,
     domain::{Command, Event},
     sagas::{fulfil_order::FulfilOrder, refund_late::RefundLate},
@@ -22,7 +23,7 @@ enum Next {
 pub(super) async fn handle(ordering: &Ordering, delivery: Delivery) -> Result<()> {
     let captured: PaymentCaptured = delivery.fact()?;
     let PaymentCaptured { order_id, attempt_id, amount, late, .. } = captured;
-    let cause = ordering.tools.cause(order_id);
+    let cause = ordering.tools.cause(order_id, CausedBy::message(&delivery));
     let fulfil = FulfilOrder::of(order_id, cause.facts.now)?;
     let refund = RefundLate::of(order_id, attempt_id, amount, cause.facts.now)?;
     let store = ordering.tools.store.clone();
@@ -40,8 +41,6 @@ pub(super) async fn handle(ordering: &Ordering, delivery: Delivery) -> Result<()
                 Some(Event::OrderPaid(_)) => {
                     store.timers.cancel(tx, TimerId::of(order_deadline::KIND, order_id))?;
                     store.sagas.start(tx, &fulfil)?;
-                    let account_id = changed.terms()?.account_id;
-                    cause.publish(&store, tx, &facts::OrderPaid { order_id, account_id, amount })?;
                     Ok(Next::Saga(fulfil.clone()))
                 }
                 Some(Event::LatePaymentReceived(_) | Event::OverpaymentReceived(_)) => {

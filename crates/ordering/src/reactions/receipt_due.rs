@@ -3,7 +3,9 @@
 use merx_kernel::{Id, Result};
 use merx_platform::{DueTimer, TimerHandler};
 
-use crate::{commands::confirm_receipt::complete, context::Ordering, domain::ReceivedBy, store};
+use crate::{
+    cause::CausedBy, commands::confirm_receipt::complete, context::Ordering, domain::ReceivedBy, store,
+};
 
 /// The timer's kind; its key is the order.
 pub const KIND: &str = "receipt_due";
@@ -15,7 +17,8 @@ pub fn handler(ordering: Ordering) -> TimerHandler {
 
 async fn fire(ordering: Ordering, timer: DueTimer) -> Result<()> {
     let order_id = Id::from_bits(timer.key());
-    let (store, cause) = (ordering.tools.store.clone(), ordering.tools.cause(order_id));
+    let (store, cause) =
+        (ordering.tools.store.clone(), ordering.tools.cause(order_id, CausedBy::timer(KIND)));
     ordering
         .tools
         .db

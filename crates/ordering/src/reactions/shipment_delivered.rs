@@ -1,14 +1,27 @@
-//! The carrier handed the parcel over.
+//! The carrier handed a parcel over. After the last one the buyer has so much time to say that it is not so.
 
 use merx_contracts::events::shipping::ShipmentDelivered;
 use merx_kernel::Result;
-use merx_platform::Delivery;
+use merx_platform::{Delivery, store::TimerId};
 
-use super::change;
-use crate::{context::Ordering, domain::Command};
+use super::{change, receipt_due};
+use crate::{
+    context::Ordering,
+    domain::{Command, Event},
+};
 
 pub(super) async fn handle(ordering: &Ordering, delivery: Delivery) -> Result<()> {
     let fact: ShipmentDelivered = delivery.fact()?;
     let command = Command::RecordDelivery(fact.shipment_id);
-    change(ordering, "ordering.shipment_delivered", delivery, fact.order_id, command, |_, _| Ok(())).await
+    let (timers, window) = (ordering.tools.store.timers, ordering.tools.settings.receipt_window());
+    let label = "ordering.shipment_delivered";
+    change(ordering, label, delivery, fact.order_id, command, move |tx, changed, now| {
+        match changed.events.first() {
+            Some(Event::OrderDelivered(delivered)) if delivered.complete => {
+                timers.schedule(tx, TimerId::of(receipt_due::KIND, fact.order_id), now.plus(window))
+            }
+            _ => Ok(()),
+        }
+    })
+    .await
 }

@@ -2,7 +2,6 @@
 //! go; money that came first wins.
 
 use merx_contracts::{
-    events::ordering as facts,
     ids::{OrderId, PaymentKind, ReservationKind, SagaId},
     inventory::v1 as inventory,
     payment::v1::{self as payment, close_reply::Outcome},
@@ -17,8 +16,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{refused_for_good, until_done};
 use crate::{
+    cause::CausedBy,
     context::Tools,
-    domain::{Command, Event, Rejection},
+    domain::{Command, Rejection},
     reactions::order_deadline,
     store,
 };
@@ -108,7 +108,7 @@ impl CloseOrder {
 
     async fn cancel(&self, run: &SagaRun<Data>) -> Result<()> {
         let (store, saga_id, order_id) = (self.0.store.clone(), run.id, run.data.order_id);
-        let cause = self.0.cause(order_id);
+        let cause = self.0.cause(order_id, CausedBy::saga(Self::NAME, run.id));
         self.0
             .db
             .write("ordering.cancel", move |tx| {
@@ -117,11 +117,10 @@ impl CloseOrder {
                 }
                 let loaded = store::load(&store, tx, order_id)?;
                 let changed = store::change(&store, tx, loaded, &Command::Cancel, &cause)?;
-                let Some(Event::OrderCancelled(cancelled)) = changed.events.first() else { return Ok(()) };
-                store.timers.cancel(tx, TimerId::of(order_deadline::KIND, order_id))?;
-                let reason = cancelled.reason.name().to_owned();
-                let account_id = changed.terms()?.account_id;
-                cause.publish(&store, tx, &facts::OrderCancelled { order_id, account_id, reason })
+                if changed.events.is_empty() {
+                    return Ok(());
+                }
+                store.timers.cancel(tx, TimerId::of(order_deadline::KIND, order_id))
             })
             .await
     }

@@ -1,9 +1,12 @@
 //! What takes many steps in several contexts.
 
+pub mod cancel_paid;
 pub mod close_order;
 pub mod fulfil_order;
 pub mod place_order;
+mod refund;
 pub mod refund_late;
+pub mod refund_quarantined;
 
 use merx_contracts::ids::SagaId;
 use merx_kernel::Result;

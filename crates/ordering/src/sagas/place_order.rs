@@ -17,8 +17,9 @@ use merx_platform::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    cause::CausedBy,
     context::Tools,
-    domain::{Command, OrderPlaced, OrderRejected},
+    domain::{Command, OrderNumber, OrderPlaced, OrderRejected},
     reactions::order_deadline,
     store,
     view::OrderView,
@@ -103,7 +104,7 @@ impl PlaceOrder {
             account_id: data.account_id.to_string(),
             amount: Some(data.total.into()),
             deadline: data.deadline.as_millis(),
-            subject: format!("Merx {}", data.order_id),
+            subject: format!("Merx {}", OrderNumber::of(data.order_id)),
         };
         ask(self.0.asks.payments().open(request).await)?;
         Ok(StepOutcome::Done)
@@ -111,7 +112,7 @@ impl PlaceOrder {
 
     async fn await_payment(&self, run: &SagaRun<Data>) -> Result<()> {
         let (store, saga_id, data) = (self.0.store.clone(), run.id, run.data.clone());
-        let cause = self.0.cause(data.order_id);
+        let cause = self.0.cause(data.order_id, CausedBy::saga(Self::NAME, run.id));
         self.0
             .db
             .write("ordering.await_payment", move |tx| {
@@ -126,15 +127,7 @@ impl PlaceOrder {
                     return Ok(());
                 }
                 store.timers.schedule(tx, TimerId::of(order_deadline::KIND, order_id), data.deadline)?;
-                let terms = changed.terms()?;
-                let fact = facts::OrderAwaitingPayment {
-                    order_id,
-                    account_id: terms.account_id,
-                    cart_id: terms.cart_id,
-                    lines: data.lines.clone(),
-                };
-                cause.publish(&store, tx, &fact)?;
-                let view = OrderView::just_arranged(order_id, terms);
+                let view = OrderView::just_arranged(order_id, changed.terms()?);
                 let Saved { status, body } = merx_http::answer(http::StatusCode::CREATED, &view)?;
                 store.idempotency.complete(tx, data.scope, order_id.to_bytes(), status, &body)
             })
@@ -143,7 +136,7 @@ impl PlaceOrder {
 
     async fn reject(&self, run: &SagaRun<Data>, refusal: OrderRejected) -> Result<()> {
         let (store, saga_id, data) = (self.0.store.clone(), run.id, run.data.clone());
-        let cause = self.0.cause(data.order_id);
+        let cause = self.0.cause(data.order_id, CausedBy::saga(Self::NAME, run.id));
         let answer = merx_http::refusal(Error::rejected(refusal.code.clone(), refusal.message.clone()))?;
         tracing::info!(order_id = %data.order_id, code = refusal.code, "order rejected");
         let command = Command::Reject(refusal);

@@ -1,22 +1,19 @@
 //! `refund-late`: money that is not owed goes back, once. The refund's identity is derived from order and attempt,
 //! so however often this runs it is one refund.
 
-use merx_contracts::{
-    ids::{AttemptId, OrderId, PaymentKind, RefundId, SagaId},
-    payment::v1::{self as payment, refund_reply::State},
-};
-use merx_kernel::{Error, Guard, Money, Result, Timestamp};
-use merx_platform::{
-    rpc::ask,
-    saga::{End, NewSaga, Saga, SagaRun, Step, StepOutcome, derived_id},
-};
+use merx_contracts::ids::{AttemptId, OrderId, RefundId, SagaId};
+use merx_kernel::{Money, Result, Timestamp};
+use merx_platform::saga::{End, NewSaga, Saga, SagaRun, Step, StepOutcome, derived_id};
 use serde::{Deserialize, Serialize};
 
-use super::{refused_for_good, until_done};
-use crate::{context::Tools, domain::identity};
-
-/// The end where the provider refuses for good.
-const REFUND_FAILED: &str = "payment.refund_failed";
+use super::{
+    refund::{REFUND_FAILED, Refund, refund, refund_failed},
+    refused_for_good,
+};
+use crate::{
+    context::Tools,
+    domain::{event::SurplusReceived, identity},
+};
 
 /// What the step needs to know.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -44,9 +41,7 @@ impl Saga for RefundLate {
     async fn finish(&self, run: &SagaRun<Data>, end: &End) -> Result<()> {
         match end {
             End::Refused { code, .. } if code == REFUND_FAILED => {
-                self.0.metrics.alert("order_refund_failed");
-                let (order_id, refund_id) = (run.data.order_id, run.data.refund_id);
-                tracing::error!(%order_id, %refund_id, "the provider refuses a refund for good; see payment's alerts");
+                refund_failed(&self.0, run.data.order_id, run.data.refund_id);
             }
             End::Refused { step, code, .. } => {
                 return refused_for_good(&self.0, run.id, Self::NAME, step, code).await;
@@ -66,6 +61,15 @@ impl RefundLate {
     /// `Internal` when its data cannot be written.
     pub fn of(order_id: OrderId, attempt_id: AttemptId, amount: Money, now: Timestamp) -> Result<NewSaga> {
         let refund_id = identity::refund_of(order_id, attempt_id);
+        Self::of_surplus(order_id, &SurplusReceived { attempt_id, amount, refund_id }, now)
+    }
+
+    /// The saga of a surplus that has its refund's identity already.
+    ///
+    /// # Errors
+    /// `Internal` when its data cannot be written.
+    pub fn of_surplus(order_id: OrderId, surplus: &SurplusReceived, now: Timestamp) -> Result<NewSaga> {
+        let SurplusReceived { attempt_id, amount, refund_id } = surplus.clone();
         let data = Data { order_id, attempt_id, refund_id, amount };
         NewSaga::of::<Self>(Self::id(refund_id), &data, now)
     }
@@ -76,27 +80,7 @@ impl RefundLate {
     }
 
     async fn refund_payment(&self, data: &Data) -> Result<StepOutcome> {
-        let refund_id = if Guard::RefundOnce.on() { data.refund_id } else { self.0.ids.next() };
-        let request = payment::RefundRequest {
-            payment_id: data.order_id.cast::<PaymentKind>().to_string(),
-            refund_id: refund_id.to_string(),
-            amount: Some(data.amount.into()),
-            reason: "not owed".to_owned(),
-            attempt_id: data.attempt_id.to_string(),
-        };
-        let reply = match ask(self.0.asks.payments().refund(request).await) {
-            Ok(reply) => reply,
-            Err(error) => return until_done::<()>(Err(error)),
-        };
-        match reply.state() {
-            State::Requested | State::Succeeded => Ok(StepOutcome::Done),
-            // Payment keeps it with a parked alert, and a person may take it up there. Should it go through then, its
-            // fact settles the order; until that the order shows that the money is still here.
-            State::Failed => Ok(StepOutcome::Refused {
-                code: REFUND_FAILED.to_owned(),
-                message: "The provider refuses the refund for good.".to_owned(),
-            }),
-            State::Unspecified => Err(Error::internal("payment answered a refund without a state")),
-        }
+        let Data { order_id, attempt_id, refund_id, amount } = data.clone();
+        refund(&self.0, Refund { order_id, refund_id, attempt_id, amount }, "not owed").await
     }
 }

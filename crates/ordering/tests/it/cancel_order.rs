@@ -4,23 +4,21 @@ use std::time::Duration;
 
 use http::StatusCode;
 use merx_contracts::ids::OrderId;
+use merx_ordering::domain::OrderNumber;
 use merx_platform::store::SagaStatus;
+use serde_json::json;
 
+use crate::paused;
 use crate::{
-    given::{ATTEMPT, total},
+    given::{ATTEMPT, BUYER, total},
     neighbours::Paying,
     shop::{START, STRANGER, SUPPORT, Shop},
 };
 
-fn path(order: OrderId) -> String {
-    format!("/v1/orders/{order}/cancellation")
-}
-
-#[tokio::test(start_paused = true)]
 async fn an_unpaid_order_is_cancelled_and_its_stock_is_back() {
     let shop = Shop::new().await;
     let order = shop.placed().await;
-    let cancelled = shop.post(&path(order), "k").await;
+    let cancelled = shop.cancel(order, "k").await;
     assert_eq!(
         (cancelled.status, cancelled.status_of_order()),
         (StatusCode::OK, "cancelled"),
@@ -34,25 +32,24 @@ async fn an_unpaid_order_is_cancelled_and_its_stock_is_back() {
     let asked: Vec<&str> = world.calls.iter().map(String::as_str).collect();
     let at = |name| asked.iter().position(|call| *call == name).unwrap();
     assert!(at("payment.close") < at("inventory.release"), "stock goes only after the payment is closed");
-    assert_eq!(shop.facts().await.last().unwrap(), "ordering.order_cancelled.v1");
+    assert_eq!(shop.facts().await.last().unwrap(), "ordering.order_cancelled.v2");
     assert_eq!(shop.count("SELECT COUNT(*) FROM ordering_timers").await, 0, "the deadline is taken back");
 
-    let again = shop.post(&path(order), "k").await;
+    let again = shop.cancel(order, "k").await;
     assert!(again.replayed);
     assert_eq!((again.status, again.text), (cancelled.status, cancelled.text));
-    let anew = shop.post(&path(order), "another-key").await;
+    let anew = shop.cancel(order, "another-key").await;
     assert_eq!((anew.status, anew.status_of_order()), (StatusCode::OK, "cancelled"));
     assert_eq!(shop.neighbours.world().calls.iter().filter(|c| *c == "payment.close").count(), 1);
     shop.finish().await;
 }
 
-#[tokio::test(start_paused = true)]
 async fn a_trade_the_provider_cannot_close_yet_is_a_202() {
     let shop = Shop::new().await;
     let order = shop.placed().await;
     let later = START.plus(Duration::from_secs(600));
     shop.neighbours.world().close_pending_until.push_back(later.as_millis());
-    let asked = shop.post(&path(order), "k").await;
+    let asked = shop.cancel(order, "k").await;
     assert_eq!(
         (asked.status, asked.status_of_order()),
         (StatusCode::ACCEPTED, "awaiting_payment"),
@@ -69,34 +66,38 @@ async fn a_trade_the_provider_cannot_close_yet_is_a_202() {
     shop.finish().await;
 }
 
-#[tokio::test(start_paused = true)]
 async fn money_that_came_first_wins() {
     let shop = Shop::new().await;
     let order = shop.placed().await;
     let payment = order.cast::<merx_contracts::ids::PaymentKind>().to_string();
     // Payment has it, its fact is still on the way.
     shop.neighbours.world().payments.insert(payment, Paying::Captured);
-    let refused = shop.post(&path(order), "k").await;
+    let refused = shop.cancel(order, "k").await;
     assert_eq!(
         (refused.status, refused.code()),
         (StatusCode::CONFLICT, "ordering.already_paid"),
         "{refused:?}"
     );
     assert_eq!(shop.neighbours.world().stock["TEA"], 8);
-    let meanwhile = shop.post(&path(order), "meanwhile").await;
+    let meanwhile = shop.cancel(order, "meanwhile").await;
     assert_eq!((meanwhile.status, meanwhile.code()), (StatusCode::CONFLICT, "ordering.already_paid"));
     shop.capture(order, ATTEMPT, total(), false).await;
     let paid = shop.order(order).await;
     assert_eq!(paid.status_of_order(), "paid");
     assert!(paid.body["cancellation"]["cancelled_at"].is_null());
     assert!(paid.body["cancellation"]["decided_by"].is_null());
-    assert_eq!(shop.post(&path(order), "k").await.text, refused.text);
-    let anew = shop.post(&path(order), "k2").await;
-    assert_eq!((anew.status, anew.code()), (StatusCode::CONFLICT, "ordering.already_paid"));
+    assert_eq!(shop.cancel(order, "k").await.text, refused.text);
+    assert_eq!(paid.body["cancellation"]["refusal"], "ordering.already_paid");
+    let anew = shop.cancel(order, "k2").await;
+    assert_eq!(
+        (anew.status, anew.status_of_order()),
+        (StatusCode::OK, "cancelled"),
+        "paid orders can be too"
+    );
+    assert_eq!(shop.neighbours.world().refunds.len(), 1);
     shop.finish().await;
 }
 
-#[tokio::test(start_paused = true)]
 async fn an_order_that_runs_out_is_closed() {
     let shop = Shop::new().await;
     let order = shop.placed().await;
@@ -113,7 +114,6 @@ async fn an_order_that_runs_out_is_closed() {
     shop.finish().await;
 }
 
-#[tokio::test(start_paused = true)]
 async fn the_deadline_of_a_paid_order_says_nothing() {
     let shop = Shop::new().await;
     let order = shop.placed().await;
@@ -124,13 +124,12 @@ async fn the_deadline_of_a_paid_order_says_nothing() {
     shop.finish().await;
 }
 
-#[tokio::test(start_paused = true)]
 async fn a_deadline_while_the_buyer_cancels_starts_nothing_twice() {
     let shop = Shop::new().await;
     let order = shop.placed().await;
     let after_deadline = START.plus(Duration::from_secs(31 * 60));
     shop.neighbours.world().close_pending_until.push_back(after_deadline.as_millis());
-    shop.post(&path(order), "k").await;
+    shop.cancel(order, "k").await;
     shop.pass(Duration::from_secs(32 * 60)).await;
     let ended = shop.order(order).await;
     assert_eq!(
@@ -141,7 +140,6 @@ async fn a_deadline_while_the_buyer_cancels_starts_nothing_twice() {
     shop.finish().await;
 }
 
-#[tokio::test(start_paused = true)]
 async fn a_foreign_order_is_the_same_as_none() {
     let shop = Shop::new().await;
     let order = shop.placed().await;
@@ -153,15 +151,34 @@ async fn a_foreign_order_is_the_same_as_none() {
         assert_eq!((foreign.status, &foreign.body["detail"]), (absent.status, &absent.body["detail"]));
         assert_eq!(shop.get_as(SUPPORT, &path).await.status, StatusCode::OK, "staff may read");
     }
-    for action in ["cancellation", "receipt"] {
-        let path = |order| format!("/v1/orders/{order}/{action}");
-        let foreign = shop.post_as(STRANGER, &path(order), "k", None).await;
-        let absent = shop.post_as(STRANGER, &path(nobody), "k2", None).await;
+    for (action, body) in [
+        ("cancellation", Some(json!({}))),
+        ("receipt", None),
+        ("notes", Some(json!({"text": "leave it at the door"}))),
+    ] {
+        let path = |order: String| format!("/v1/orders/{order}/{action}");
+        let number = OrderNumber::of(order).to_string();
+        let foreign = shop.post_as(STRANGER, &path(order.to_string()), "k", body.clone()).await;
+        let absent = shop.post_as(STRANGER, &path(nobody.to_string()), "k2", body.clone()).await;
+        let by_number = shop.post_as(STRANGER, &path(number), "k3", body.clone()).await;
         assert_eq!((foreign.status, foreign.code()), (StatusCode::NOT_FOUND, "ordering.order_not_found"));
         assert_eq!((foreign.status, foreign.code()), (absent.status, absent.code()));
-        assert_eq!(shop.post_as(SUPPORT, &path(order), "k", None).await.status, StatusCode::FORBIDDEN);
+        assert_eq!((foreign.status, foreign.code()), (by_number.status, by_number.code()));
     }
+    let receipt = format!("/v1/orders/{order}/receipt");
+    assert_eq!(shop.post_as(SUPPORT, &receipt, "k", None).await.status, StatusCode::FORBIDDEN);
+    let settle = json!({"decision": "refund", "reason": "x"});
+    let settlement = format!("/v1/orders/{order}/settlement");
+    for who in [STRANGER, BUYER, SUPPORT] {
+        let refused = shop.post_as(who, &settlement, "k", Some(settle.clone())).await;
+        assert_eq!(refused.status, StatusCode::FORBIDDEN, "{refused:?}");
+    }
+    assert_eq!(shop.get_as(BUYER, "/v1/admin/orders").await.status, StatusCode::FORBIDDEN);
     assert!(shop.get_as(STRANGER, "/v1/orders").await.body["items"].as_array().unwrap().is_empty());
     assert_eq!(shop.order(order).await.status_of_order(), "awaiting_payment", "nothing was changed");
     shop.finish().await;
+}
+
+pub fn trials() -> Vec<libtest_mimic::Trial> {
+    paused!["cancel_order": an_unpaid_order_is_cancelled_and_its_stock_is_back, a_trade_the_provider_cannot_close_yet_is_a_202, money_that_came_first_wins, an_order_that_runs_out_is_closed, the_deadline_of_a_paid_order_says_nothing, a_deadline_while_the_buyer_cancels_starts_nothing_twice, a_foreign_order_is_the_same_as_none]
 }

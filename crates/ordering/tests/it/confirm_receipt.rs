@@ -8,8 +8,8 @@ use crate::{
     given::{ATTEMPT, total},
     shop::Shop,
 };
+use crate::{paused, plain};
 
-#[tokio::test(start_paused = true)]
 async fn shipped_delivered_received_completed() {
     let shop = Shop::new().await;
     let order = shop.placed().await;
@@ -33,12 +33,11 @@ async fn shipped_delivered_received_completed() {
     assert_eq!(again.text, received.text);
     let anew = shop.post(&receipt, "k2").await;
     assert_eq!((anew.status, anew.status_of_order()), (StatusCode::OK, "completed"));
-    let completed = shop.facts().await.iter().filter(|kind| *kind == "ordering.order_completed.v1").count();
+    let completed = shop.facts().await.iter().filter(|kind| *kind == "ordering.order_completed.v2").count();
     assert_eq!(completed, 1);
     shop.finish().await;
 }
 
-#[tokio::test(start_paused = true)]
 async fn a_shipped_order_may_be_received_before_the_carrier_says_so() {
     let shop = Shop::new().await;
     let order = shop.placed().await;
@@ -51,7 +50,6 @@ async fn a_shipped_order_may_be_received_before_the_carrier_says_so() {
     shop.finish().await;
 }
 
-#[tokio::test(start_paused = true)]
 async fn a_parcel_of_an_order_that_is_not_paid_yet_waits() {
     let shop = Shop::new().await;
     let order = shop.placed().await;
@@ -64,10 +62,16 @@ async fn a_parcel_of_an_order_that_is_not_paid_yet_waits() {
     shop.finish().await;
 }
 
-const DAY: Duration = Duration::from_secs(24 * 3600);
+/// What takes a day in a shop takes a minute here.
+const DAY: Duration = Duration::from_secs(60);
 
-#[tokio::test(start_paused = true)]
-async fn nobody_says_so_and_after_fifteen_days_it_counts_as_received() {
+fn days_are_days_unless_told() {
+    let settings = merx_ordering::Settings::default();
+    let day = Duration::from_secs(24 * 3600);
+    assert_eq!((settings.receipt_window(), settings.undelivered_window()), (15 * day, 30 * day));
+}
+
+async fn nobody_says_so_and_fifteen_days_after_its_delivery_it_counts_as_received() {
     let shop = Shop::new().await;
     let order = shop.placed().await;
     shop.capture(order, ATTEMPT, total(), false).await;
@@ -75,7 +79,7 @@ async fn nobody_says_so_and_after_fifteen_days_it_counts_as_received() {
     shop.ship(order).await;
     shop.pass(3 * DAY).await;
     shop.deliver(order).await;
-    shop.pass(12 * DAY - Duration::from_secs(1)).await;
+    shop.pass(15 * DAY - Duration::from_secs(1)).await;
     assert_eq!(shop.order(order).await.status_of_order(), "delivered");
     shop.pass(Duration::from_secs(1)).await;
     let ended = shop.order(order).await;
@@ -87,14 +91,13 @@ async fn nobody_says_so_and_after_fifteen_days_it_counts_as_received() {
         "SELECT COUNT(*) FROM ordering_events WHERE name = 'ReceiptConfirmed' AND body LIKE '%timer%'";
     assert_eq!(shop.count(by_timer).await, 1);
     assert_eq!(shop.count("SELECT COUNT(*) FROM ordering_timers").await, 0);
-    let told = shop.facts().await.iter().filter(|kind| *kind == "ordering.order_completed.v1").count();
+    let told = shop.facts().await.iter().filter(|kind| *kind == "ordering.order_completed.v2").count();
     assert_eq!(told, 1);
     let after = shop.post(&format!("/v1/orders/{order}/receipt"), "k").await;
     assert_eq!((after.status, after.status_of_order()), (StatusCode::OK, "completed"));
     shop.finish().await;
 }
 
-#[tokio::test(start_paused = true)]
 async fn the_buyer_says_so_and_the_timer_is_gone() {
     let shop = Shop::new().await;
     let order = shop.placed().await;
@@ -109,11 +112,14 @@ async fn the_buyer_says_so_and_the_timer_is_gone() {
     shop.finish().await;
 }
 
-#[tokio::test(start_paused = true)]
 async fn a_delivery_never_overtakes_its_shipment() {
     let shop = Shop::new().await;
     let names: Vec<&str> = shop.module.subscriptions.iter().map(|s| s.name).collect();
-    assert_eq!(names, ["ordering.payment", "ordering.shipping"], "one queue to each publisher");
+    assert_eq!(
+        names,
+        ["ordering.payment", "ordering.shipping", "ordering.accounts"],
+        "one queue to each publisher"
+    );
     let order = shop.placed().await;
     // Shipping is ahead of payment: the shipment waits, and the delivery behind it is not even tried.
     shop.ship(order).await;
@@ -125,4 +131,8 @@ async fn a_delivery_never_overtakes_its_shipment() {
     shop.pass(Duration::from_secs(10)).await;
     assert_eq!(shop.order(order).await.status_of_order(), "delivered");
     shop.finish().await;
+}
+
+pub fn trials() -> Vec<libtest_mimic::Trial> {
+    [paused!["confirm_receipt": shipped_delivered_received_completed, a_shipped_order_may_be_received_before_the_carrier_says_so, a_parcel_of_an_order_that_is_not_paid_yet_waits, nobody_says_so_and_fifteen_days_after_its_delivery_it_counts_as_received, the_buyer_says_so_and_the_timer_is_gone, a_delivery_never_overtakes_its_shipment], plain!["confirm_receipt": days_are_days_unless_told]].into_iter().flatten().collect()
 }

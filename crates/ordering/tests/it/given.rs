@@ -3,12 +3,13 @@
 use merx_contracts::ids::{AccountId, AttemptId, OrderId, RefundId, ShipmentId, Sku};
 use merx_kernel::{Currency, Id, Money, Quantity, Timestamp};
 use merx_ordering::domain::{
-    CancelReason, Command, Event, Facts, LocalText, Order, OrderLine, OrderPlaced, OrderRejected,
-    OrderShipped, decide, identity,
+    CancelReason, Command, Event, Facts, LocalText, OpenedShipment, Order, OrderLine, OrderPlaced,
+    OrderRejected, PackedLine, Shipment, decide, identity,
 };
 
 pub const ORDER: OrderId = Id::from_bits(0x11);
 pub const BUYER: AccountId = Id::from_bits(0x22);
+pub const GUEST: AccountId = Id::from_bits(0x23);
 pub const PLACED_AT: Timestamp = Timestamp::from_millis(1_700_000_000_000);
 pub const DEADLINE: Timestamp = Timestamp::from_millis(1_700_001_800_000);
 pub const ATTEMPT: AttemptId = Id::from_bits(0x33);
@@ -49,6 +50,8 @@ pub fn terms() -> OrderPlaced {
         quote_id: "q".repeat(64),
         placed_at: PLACED_AT,
         payment_deadline: DEADLINE,
+        guest: false,
+        limited: Vec::new(),
     }
 }
 
@@ -83,12 +86,39 @@ pub fn refund_id(attempt: AttemptId) -> RefundId {
 pub fn refunded(attempt: AttemptId, amount: Money) -> Command {
     Command::RecordRefund { refund_id: refund_id(attempt), amount }
 }
-pub fn ship() -> Command {
-    Command::RecordShipment(OrderShipped {
-        shipment_id: SHIPMENT,
+pub const TEA: &str = "TEA-LJ-100";
+pub const CUP: &str = "CUP-01";
+pub const OTHER_SHIPMENT: ShipmentId = Id::from_bits(0x12);
+
+pub fn packed(lines: &[(&str, i64)]) -> Vec<PackedLine> {
+    let line = |(sku, quantity): &(&str, i64)| PackedLine {
+        sku: Sku::new(sku).unwrap(),
+        quantity: Quantity::new(*quantity).unwrap(),
+    };
+    lines.iter().map(line).collect()
+}
+/// A shipment of these lines, of whatever is left where there are none.
+pub fn ship_some(shipment_id: ShipmentId, lines: &[(&str, i64)]) -> Command {
+    Command::RecordShipment(Shipment {
+        shipment_id,
         carrier: "SF Express".to_owned(),
         tracking_number: "SF1234567890".to_owned(),
+        lines: packed(lines),
     })
+}
+pub fn ship() -> Command {
+    ship_some(SHIPMENT, &[])
+}
+/// One shipment of everything.
+pub fn open() -> Command {
+    open_some(&[(SHIPMENT, &[(TEA, 2), (CUP, 1)])])
+}
+pub fn open_some(shipments: &[(ShipmentId, &[(&str, i64)])]) -> Command {
+    let opened = |(shipment_id, lines): &(ShipmentId, &[(&str, i64)])| OpenedShipment {
+        shipment_id: *shipment_id,
+        lines: packed(lines),
+    };
+    Command::OpenFulfilment(shipments.iter().map(opened).collect())
 }
 
 pub fn facts_at(now: Timestamp) -> Facts {

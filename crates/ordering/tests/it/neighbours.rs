@@ -11,23 +11,45 @@ use merx_contracts::{
     cart::v1::{self as cart, carts_server::Carts},
     catalogue::v1::{self as catalogue, catalogue_server::Catalogue},
     common::v1 as wire,
+    ids::AccountId,
     inventory::v1::{self as inventory, inventory_server::Inventory},
-    payment::v1::{self as payment, close_reply::Outcome, payments_server::Payments, refund_reply::State},
+    payment::v1::{self as payment, payments_server::Payments, refund_reply::State},
     shipping::v1::{self as shipping, shipping_server::Shipping},
 };
 use merx_kernel::{Error, Result};
 use merx_platform::rpc::{Peer, answer};
 use tonic::{Request, Response, Status};
 
-use crate::given::BUYER;
+use crate::given::{BUYER, GUEST};
 
 /// How a reservation stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reservation {
     Held(Vec<(String, i64)>),
     Sold(Vec<(String, i64)>),
+    /// Sold, and come back.
+    Returned(Vec<(String, i64)>),
     Released,
 }
+
+/// How a hold stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hold {
+    Held,
+    Lifted,
+    Cancelled,
+}
+
+/// A shipment shipping was asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Opened {
+    pub order: String,
+    pub warehouse: String,
+    pub lines: Vec<(String, i64)>,
+    pub cancelled: bool,
+}
+
+pub type Lines = Vec<(String, i64)>;
 
 /// How a payment stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,7 +60,7 @@ pub enum Paying {
 }
 
 /// What the doubles remember.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct World {
     /// Every ask in order, `inventory.reserve`.
     pub calls: Vec<String>,
@@ -54,7 +76,19 @@ pub struct World {
     pub refunds: BTreeMap<String, (String, i64)>,
     /// The provider refuses refunds for good.
     pub refunds_fail: bool,
-    pub shipments: BTreeMap<String, String>,
+    pub shipments: BTreeMap<String, Opened>,
+    /// Where a sale's goods lie; inventory does not say when empty.
+    pub allocations: Vec<(String, Lines)>,
+    /// Orders of which something has left.
+    pub dispatched: BTreeSet<String>,
+    /// By order and hold.
+    pub holds: BTreeMap<(String, String), Hold>,
+    /// The most of a SKU in one order, and of one buyer.
+    pub limits: BTreeMap<String, (i64, i64)>,
+    /// What the contexts answer to a timeline; who is absent has no part in the order.
+    pub timelines: BTreeMap<&'static str, Vec<wire::TimelineEntry>>,
+    /// Contexts that never answer a timeline.
+    pub silent: BTreeSet<&'static str>,
     /// Errors that the next asks of a name answer.
     pub failures: BTreeMap<&'static str, VecDeque<fn() -> Error>>,
     pub retired_addresses: BTreeSet<String>,
@@ -105,6 +139,15 @@ impl Neighbours {
         .into()
     }
 
+    /// The same, of which the other contexts tell what happened to an order.
+    async fn timeline(&self, context: &'static str) -> Result<Response<wire::TimelineReply>, Status> {
+        if self.world().silent.contains(context) {
+            std::future::pending::<()>().await;
+        }
+        let entries = self.world().timelines.get(context).cloned().unwrap_or_default();
+        Ok(Response::new(wire::TimelineReply { entries }))
+    }
+
     fn ask<T>(
         &self,
         name: &'static str,
@@ -120,82 +163,6 @@ impl Neighbours {
     }
 }
 
-impl World {
-    /// What is available, held and sold of a SKU must always be what was there at first.
-    pub fn units(&self, sku: &str) -> i64 {
-        let of = |lines: &[(String, i64)]| lines.iter().filter(|l| l.0 == sku).map(|l| l.1).sum::<i64>();
-        let taken: i64 = self
-            .reservations
-            .values()
-            .map(|r| match r {
-                Reservation::Held(lines) | Reservation::Sold(lines) => of(lines),
-                Reservation::Released => 0,
-            })
-            .sum();
-        self.stock.get(sku).copied().unwrap_or(0) + taken
-    }
-
-    fn reserve(&mut self, request: inventory::ReserveRequest) -> Result<inventory::ReserveReply> {
-        match self.reservations.get(&request.reservation_id) {
-            Some(Reservation::Released) => {
-                return Err(Error::rejected("inventory.reservation_released", "It was released before."));
-            }
-            Some(_) => return Ok(inventory::ReserveReply {}),
-            None => {}
-        }
-        let lines: Vec<(String, i64)> = request.lines.into_iter().map(|l| (l.sku, l.quantity)).collect();
-        if lines.iter().any(|(sku, wanted)| self.stock.get(sku).copied().unwrap_or(0) < *wanted) {
-            return Err(Error::rejected("inventory.sold_out", "Not enough of it is left."));
-        }
-        for (sku, wanted) in &lines {
-            *self.stock.get_mut(sku).unwrap() -= wanted;
-        }
-        self.reservations.insert(request.reservation_id, Reservation::Held(lines));
-        Ok(inventory::ReserveReply {})
-    }
-
-    fn release(&mut self, id: String) -> Result<inventory::ReleaseReply> {
-        match self.reservations.insert(id.clone(), Reservation::Released) {
-            Some(Reservation::Held(lines)) => {
-                for (sku, count) in lines {
-                    *self.stock.get_mut(&sku).unwrap() += count;
-                }
-            }
-            Some(sold @ Reservation::Sold(_)) => {
-                self.reservations.insert(id, sold);
-                return Err(Error::rejected("inventory.reservation_sold", "It was sold."));
-            }
-            _ => {}
-        }
-        Ok(inventory::ReleaseReply {})
-    }
-
-    fn sell(&mut self, id: String) -> Result<inventory::SellReply> {
-        match self.reservations.get(&id).cloned() {
-            Some(Reservation::Held(lines)) => {
-                self.reservations.insert(id, Reservation::Sold(lines));
-                Ok(inventory::SellReply {})
-            }
-            Some(Reservation::Sold(_)) => Ok(inventory::SellReply {}),
-            Some(Reservation::Released) => {
-                Err(Error::rejected("inventory.reservation_released", "It was released."))
-            }
-            None => Err(Error::rejected("inventory.reservation_unknown", "There is none.")),
-        }
-    }
-
-    fn close(&mut self, id: String) -> Result<payment::CloseReply> {
-        if self.payments.get(&id) == Some(&Paying::Captured) {
-            return Ok(payment::CloseReply { outcome: Outcome::Captured.into(), retry_at: 0 });
-        }
-        if let Some(retry_at) = self.close_pending_until.pop_front() {
-            return Ok(payment::CloseReply { outcome: Outcome::Pending.into(), retry_at });
-        }
-        self.payments.insert(id, Paying::Closed);
-        Ok(payment::CloseReply { outcome: Outcome::Closed.into(), retry_at: 0 })
-    }
-}
-
 fn local(text: &str) -> Option<wire::LocalText> {
     Some(wire::LocalText { zh: format!("中文{text}"), en: text.to_owned() })
 }
@@ -205,13 +172,22 @@ fn cny(minor: i64) -> Option<wire::Money> {
 
 #[tonic::async_trait]
 impl Accounts for Neighbours {
+    async fn contact(
+        &self,
+        _: Request<accounts::ContactRequest>,
+    ) -> Result<Response<accounts::ContactReply>, Status> {
+        Err(Status::unimplemented("ordering does not ask for it"))
+    }
+    async fn code(&self, _: Request<accounts::CodeRequest>) -> Result<Response<accounts::CodeReply>, Status> {
+        Err(Status::unimplemented("ordering does not ask for it"))
+    }
     async fn address(
         &self,
         request: Request<accounts::AddressRequest>,
     ) -> Result<Response<accounts::AddressReply>, Status> {
         let request = request.into_inner();
         self.ask("accounts.address", |world| {
-            if request.account_id != BUYER.to_string() {
+            if ![BUYER, GUEST].iter().any(|buyer| request.account_id == buyer.to_string()) {
                 return Err(Error::not_found("accounts.address_not_found", "There is no such address."));
             }
             Ok(accounts::AddressReply {
@@ -234,8 +210,11 @@ impl Carts for Neighbours {
     ) -> Result<Response<cart::ContentsReply>, Status> {
         let request = request.into_inner();
         self.ask("cart.contents", |world| {
-            let own = BUYER.cast::<merx_contracts::ids::CartKind>().to_string();
-            if request.account_id != BUYER.to_string() || request.cart_id != own {
+            let own = |buyer: &AccountId| {
+                let cart = buyer.cast::<merx_contracts::ids::CartKind>().to_string();
+                request.account_id == buyer.to_string() && request.cart_id == cart
+            };
+            if ![BUYER, GUEST].iter().any(own) {
                 return Err(Error::not_found("cart.not_found", "There is no such cart."));
             }
             let line =
@@ -257,6 +236,7 @@ impl Catalogue for Neighbours {
         self.ask("catalogue.quote", |world| {
             let quoted = |line: wire::SkuQuantity| {
                 let price = world.prices.get(&line.sku).copied();
+                let limits = world.limits.get(&line.sku).copied().unwrap_or((0, 0));
                 catalogue::QuotedLine {
                     product_id: merx_contracts::ids::ProductId::from_bits(7).to_string(),
                     title: local(&line.sku),
@@ -267,6 +247,8 @@ impl Catalogue for Neighbours {
                     reason: if price.is_some() { String::new() } else { "catalogue.sku_delisted".to_owned() },
                     sku: line.sku,
                     quantity: line.quantity,
+                    limit_per_order: limits.0,
+                    limit_per_buyer: limits.1,
                 }
             };
             Ok(catalogue::QuoteReply { lines: request.lines.into_iter().map(quoted).collect() })
@@ -294,6 +276,18 @@ impl Inventory for Neighbours {
     ) -> Result<Response<inventory::SellReply>, Status> {
         self.ask("inventory.sell", |world| world.sell(request.into_inner().reservation_id))
     }
+    async fn take_back(
+        &self,
+        request: Request<inventory::TakeBackRequest>,
+    ) -> Result<Response<inventory::TakeBackReply>, Status> {
+        self.ask("inventory.take_back", |world| world.take_back(request.into_inner()))
+    }
+    async fn timeline(
+        &self,
+        _: Request<wire::TimelineRequest>,
+    ) -> Result<Response<wire::TimelineReply>, Status> {
+        Self::timeline(self, "inventory").await
+    }
     async fn availability(
         &self,
         _: Request<inventory::AvailabilityRequest>,
@@ -304,6 +298,12 @@ impl Inventory for Neighbours {
 
 #[tonic::async_trait]
 impl Payments for Neighbours {
+    async fn timeline(
+        &self,
+        _: Request<wire::TimelineRequest>,
+    ) -> Result<Response<wire::TimelineReply>, Status> {
+        Self::timeline(self, "payment").await
+    }
     async fn open(
         &self,
         request: Request<payment::OpenRequest>,
@@ -358,9 +358,30 @@ impl Shipping for Neighbours {
         request: Request<shipping::OpenRequest>,
     ) -> Result<Response<shipping::OpenReply>, Status> {
         let request = request.into_inner();
-        self.ask("shipping.open", |world| {
-            world.shipments.insert(request.shipment_id, request.address_id);
-            Ok(shipping::OpenReply {})
-        })
+        self.ask("shipping.open", |world| world.open_shipment(request))
+    }
+    async fn hold(
+        &self,
+        request: Request<shipping::HoldRequest>,
+    ) -> Result<Response<shipping::HoldReply>, Status> {
+        self.ask("shipping.hold", |world| world.hold(request.into_inner()))
+    }
+    async fn lift_hold(
+        &self,
+        request: Request<shipping::LiftHoldRequest>,
+    ) -> Result<Response<shipping::LiftHoldReply>, Status> {
+        self.ask("shipping.lift_hold", |world| world.lift_hold(request.into_inner()))
+    }
+    async fn cancel(
+        &self,
+        request: Request<shipping::CancelRequest>,
+    ) -> Result<Response<shipping::CancelReply>, Status> {
+        self.ask("shipping.cancel", |world| world.cancel(request.into_inner()))
+    }
+    async fn timeline(
+        &self,
+        _: Request<wire::TimelineRequest>,
+    ) -> Result<Response<wire::TimelineReply>, Status> {
+        Self::timeline(self, "shipping").await
     }
 }

@@ -1,10 +1,10 @@
 //! `docs/order-states.md` is the table of the code.
 
+use crate::plain;
 use std::path::Path;
 
 use merx_ordering::domain::transitions;
 
-#[test]
 fn order_states_page_is_the_table() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/order-states.md");
     let text = transitions::markdown();
@@ -18,4 +18,8 @@ fn order_states_page_is_the_table() {
         "docs/order-states.md is not what the code says; write it again with\n  \
          MERX_REGENERATE=1 cargo test -p merx-ordering --test it order_states"
     );
+}
+
+pub fn trials() -> Vec<libtest_mimic::Trial> {
+    plain!["order_states": order_states_page_is_the_table]
 }

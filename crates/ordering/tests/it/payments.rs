@@ -5,13 +5,13 @@ use std::time::Duration;
 use merx_ordering::domain::identity;
 use merx_platform::store::SagaStatus;
 
+use crate::paused;
 use crate::{
     given::{ATTEMPT, OTHER_ATTEMPT, cny, total},
     neighbours::Reservation,
     shop::Shop,
 };
 
-#[tokio::test(start_paused = true)]
 async fn a_capture_makes_the_order_paid_within_the_budget() {
     let shop = Shop::new().await;
     let order = shop.placed().await;
@@ -25,12 +25,11 @@ async fn a_capture_makes_the_order_paid_within_the_budget() {
     let world = shop.neighbours.world().clone();
     assert!(matches!(world.reservations.values().next(), Some(Reservation::Sold(_))));
     assert_eq!(world.shipments.len(), 1);
-    assert_eq!(shop.facts().await, ["ordering.order_awaiting_payment.v1", "ordering.order_paid.v1"]);
+    assert_eq!(shop.facts().await, ["ordering.order_awaiting_payment.v2", "ordering.order_paid.v2"]);
     assert_eq!(shop.count("SELECT COUNT(*) FROM ordering_timers").await, 0);
     shop.finish().await;
 }
 
-#[tokio::test(start_paused = true)]
 async fn the_same_message_twice_has_one_effect() {
     let shop = Shop::new().await;
     let order = shop.placed().await;
@@ -55,7 +54,6 @@ async fn the_same_message_twice_has_one_effect() {
     shop.finish().await;
 }
 
-#[tokio::test(start_paused = true)]
 async fn late_money_goes_back_once() {
     let shop = Shop::new().await;
     let order = shop.placed().await;
@@ -80,7 +78,6 @@ async fn late_money_goes_back_once() {
 
 /// The refund had failed for good by the time the saga asked (again): a person takes it up where it is, and the order is
 /// settled by the fact all the same.
-#[tokio::test(start_paused = true)]
 async fn a_refund_that_failed_for_good_parks_with_an_alert_and_may_still_go_through() {
     let shop = Shop::new().await;
     let order = shop.placed().await;
@@ -97,13 +94,12 @@ async fn a_refund_that_failed_for_good_parks_with_an_alert_and_may_still_go_thro
     shop.finish().await;
 }
 
-#[tokio::test(start_paused = true)]
 async fn money_between_close_and_cancellation_goes_back_too() {
     let shop = Shop::new().await;
     let order = shop.placed().await;
     // Inventory is slow to let go: the payment is closed already, the order not yet cancelled.
     shop.neighbours.fail("inventory.release", || merx_kernel::Error::unavailable("inventory.down", "Down."));
-    shop.post(&format!("/v1/orders/{order}/cancellation"), "k").await;
+    shop.cancel(order, "k").await;
     assert_eq!(shop.order(order).await.status_of_order(), "awaiting_payment");
     shop.capture(order, ATTEMPT, total(), true).await;
     shop.pass(Duration::from_secs(60)).await;
@@ -114,7 +110,6 @@ async fn money_between_close_and_cancellation_goes_back_too() {
     shop.finish().await;
 }
 
-#[tokio::test(start_paused = true)]
 async fn a_second_capture_of_a_paid_order_is_a_surplus() {
     let shop = Shop::new().await;
     let order = shop.placed().await;
@@ -130,7 +125,6 @@ async fn a_second_capture_of_a_paid_order_is_a_surplus() {
     shop.finish().await;
 }
 
-#[tokio::test(start_paused = true)]
 async fn another_amount_is_held_for_a_person() {
     let shop = Shop::new().await;
     let order = shop.placed().await;
@@ -138,7 +132,7 @@ async fn another_amount_is_held_for_a_person() {
     let held = shop.order(order).await;
     assert_eq!(held.status_of_order(), "payment_in_review");
     assert!(shop.deps.metrics.render().unwrap().contains("order_payment_quarantined"));
-    let refused = shop.post(&format!("/v1/orders/{order}/cancellation"), "k").await;
+    let refused = shop.cancel(order, "k").await;
     assert_eq!(refused.code(), "ordering.payment_in_review");
     shop.pass(Duration::from_secs(31 * 60)).await;
     assert_eq!(
@@ -150,7 +144,6 @@ async fn another_amount_is_held_for_a_person() {
     shop.finish().await;
 }
 
-#[tokio::test(start_paused = true)]
 async fn a_refund_nobody_asked_for_is_a_dead_letter() {
     let shop = Shop::new().await;
     let order = shop.placed().await;
@@ -158,4 +151,8 @@ async fn a_refund_nobody_asked_for_is_a_dead_letter() {
     assert_eq!(shop.background.settled().await.unwrap().dead, 1);
     assert_eq!(shop.order(order).await.body["axes"]["payment"], "pending");
     shop.finish().await;
+}
+
+pub fn trials() -> Vec<libtest_mimic::Trial> {
+    paused!["payments": a_capture_makes_the_order_paid_within_the_budget, the_same_message_twice_has_one_effect, late_money_goes_back_once, a_refund_that_failed_for_good_parks_with_an_alert_and_may_still_go_through, money_between_close_and_cancellation_goes_back_too, a_second_capture_of_a_paid_order_is_a_surplus, another_amount_is_held_for_a_person, a_refund_nobody_asked_for_is_a_dead_letter]
 }

@@ -5,13 +5,13 @@ use merx_kernel::Error;
 use merx_platform::store::SagaStatus;
 use serde_json::json;
 
+use crate::paused;
 use crate::{
     given::BUYER,
     neighbours::{Paying, Reservation},
     shop::Shop,
 };
 
-#[tokio::test(start_paused = true)]
 async fn an_order_comes_to_await_payment() {
     let shop = Shop::new().await;
     let placed = shop.place("k").await;
@@ -27,12 +27,11 @@ async fn an_order_comes_to_await_payment() {
     let world = shop.neighbours.world().clone();
     assert_eq!(world.stock["TEA"], 8);
     assert_eq!(world.payments.values().collect::<Vec<_>>(), [&Paying::Open]);
-    assert_eq!(shop.facts().await, ["ordering.order_awaiting_payment.v1"]);
+    assert_eq!(shop.facts().await, ["ordering.order_awaiting_payment.v2"]);
     assert_eq!(shop.count("SELECT COUNT(*) FROM ordering_timers").await, 1);
     shop.finish().await;
 }
 
-#[tokio::test(start_paused = true)]
 async fn placing_costs_two_transactions_within_the_budget() {
     let shop = Shop::new().await;
     let commits = shop.deps.db.stats().commits;
@@ -43,7 +42,6 @@ async fn placing_costs_two_transactions_within_the_budget() {
     shop.finish().await;
 }
 
-#[tokio::test(start_paused = true)]
 async fn one_key_sent_fifty_times_at_once_is_one_order() {
     let shop = Shop::new().await;
     let body = shop.acceptance().await;
@@ -64,7 +62,6 @@ async fn one_key_sent_fifty_times_at_once_is_one_order() {
     shop.finish().await;
 }
 
-#[tokio::test(start_paused = true)]
 async fn a_repetition_is_answered_from_the_first_even_when_the_cart_is_empty_by_then() {
     let shop = Shop::new().await;
     let body = shop.acceptance().await;
@@ -85,7 +82,6 @@ async fn a_repetition_is_answered_from_the_first_even_when_the_cart_is_empty_by_
     shop.finish().await;
 }
 
-#[tokio::test(start_paused = true)]
 async fn sold_out_is_a_409_and_its_order_is_hidden() {
     let shop = Shop::new().await;
     let body = shop.acceptance().await;
@@ -102,7 +98,6 @@ async fn sold_out_is_a_409_and_its_order_is_hidden() {
     shop.finish().await;
 }
 
-#[tokio::test(start_paused = true)]
 async fn a_refusal_after_the_reservation_gives_the_stock_back() {
     let shop = Shop::new().await;
     shop.neighbours.fail("payment.open", || Error::rejected("payment.currency_unsupported", "No."));
@@ -113,7 +108,6 @@ async fn a_refusal_after_the_reservation_gives_the_stock_back() {
     shop.finish().await;
 }
 
-#[tokio::test(start_paused = true)]
 async fn a_failing_neighbour_is_asked_again_within_the_request() {
     let shop = Shop::new().await;
     shop.neighbours.fail("payment.open", || Error::unavailable("payment.down", "Down."));
@@ -130,7 +124,6 @@ async fn a_failing_neighbour_is_asked_again_within_the_request() {
     shop.finish().await;
 }
 
-#[tokio::test(start_paused = true)]
 async fn a_quote_that_no_longer_holds_is_refused() {
     let shop = Shop::new().await;
     let body = shop.acceptance().await;
@@ -147,7 +140,6 @@ async fn a_quote_that_no_longer_holds_is_refused() {
     shop.finish().await;
 }
 
-#[tokio::test(start_paused = true)]
 async fn bad_input_is_named() {
     let shop = Shop::new().await;
     let good = shop.acceptance().await;
@@ -172,4 +164,8 @@ async fn bad_input_is_named() {
     assert_eq!(bad_cart.status, StatusCode::BAD_REQUEST);
     assert_eq!(bad_cart.body["errors"][0]["pointer"], "cart");
     shop.finish().await;
+}
+
+pub fn trials() -> Vec<libtest_mimic::Trial> {
+    paused!["place_order": an_order_comes_to_await_payment, placing_costs_two_transactions_within_the_budget, one_key_sent_fifty_times_at_once_is_one_order, a_repetition_is_answered_from_the_first_even_when_the_cart_is_empty_by_then, sold_out_is_a_409_and_its_order_is_hidden, a_refusal_after_the_reservation_gives_the_stock_back, a_failing_neighbour_is_asked_again_within_the_request, a_quote_that_no_longer_holds_is_refused, bad_input_is_named]
 }

@@ -8,6 +8,7 @@ use merx_ordering::domain::quote::{
 use proptest::prelude::*;
 
 use crate::given::{cny, text};
+use crate::plain;
 
 fn priced(sku: &str, unit_price: Money, quantity: i64) -> PricedLine {
     PricedLine {
@@ -38,7 +39,6 @@ fn quoted(wanted: Option<&str>) -> Quote {
     quote(tea_and_cup(), Id::from_bits(2), rules(), wanted).unwrap()
 }
 
-#[test]
 fn the_cheapest_way_unless_told() {
     let quote = quoted(None);
     assert_eq!(quote.shipping_method, "standard");
@@ -49,7 +49,6 @@ fn the_cheapest_way_unless_told() {
     assert_eq!(tea_and_cup().weight_grams, 450);
 }
 
-#[test]
 fn every_amount_is_explained_in_both_languages() {
     let quote = quoted(None);
     let about: Vec<About> = quote.explanation.iter().map(|e| e.about).collect();
@@ -61,7 +60,6 @@ fn every_amount_is_explained_in_both_languages() {
     assert_eq!(quote.explanation[4].amount, quote.total);
 }
 
-#[test]
 fn the_id_stands_for_the_content() {
     let id = quoted(None).quote_id;
     assert_eq!(id.len(), 64);
@@ -81,7 +79,6 @@ fn the_id_stands_for_the_content() {
     }
 }
 
-#[test]
 fn refusals_name_the_rule() {
     let code = |lines: Vec<PricedLine>| basket(Id::from_bits(1), lines).unwrap_err().code().to_owned();
     assert_eq!(code(vec![]), "ordering.cart_empty");
@@ -96,7 +93,6 @@ fn refusals_name_the_rule() {
 }
 
 proptest! {
-    #[test]
     fn every_quote_adds_up(lines in prop::collection::vec((0i64..1_000_000, 1i64..=9_999), 1..20), fee in 0i64..100_000) {
         let priced = lines.iter().enumerate().map(|(n, (price, count))| priced(&format!("S{n}"), cny(*price), *count)).collect();
         let Ok(basket) = basket(Id::from_bits(1), priced) else { return Ok(()) };
@@ -107,4 +103,8 @@ proptest! {
         prop_assert_eq!(quote.total.minor, sum + fee);
         prop_assert_eq!(quote.lines.iter().map(|l| l.amount.minor).sum::<i64>(), sum);
     }
+}
+
+pub fn trials() -> Vec<libtest_mimic::Trial> {
+    plain!["quote": the_cheapest_way_unless_told, every_amount_is_explained_in_both_languages, the_id_stands_for_the_content, refusals_name_the_rule, every_quote_adds_up]
 }

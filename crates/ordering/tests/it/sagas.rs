@@ -7,10 +7,11 @@ use async_trait::async_trait;
 use merx_contracts::ids::OrderId;
 use merx_kernel::{Result, Timestamp};
 use merx_ordering::{
-    Ordering,
+    CausedBy, Ordering,
     domain::{CancelReason, Command, identity},
     sagas::{
-        close_order::CloseOrder, fulfil_order::FulfilOrder, place_order::PlaceOrder, refund_late::RefundLate,
+        cancel_paid::CancelPaid, close_order::CloseOrder, fulfil_order::FulfilOrder, place_order::PlaceOrder,
+        refund_late::RefundLate, refund_quarantined::RefundQuarantined,
     },
     store,
 };
@@ -24,9 +25,10 @@ use merx_platform::{
 };
 use merx_sql::{Query as _, params};
 
+use crate::paused;
 use crate::{
     given::{ATTEMPT, ORDER, terms, total},
-    neighbours::{Neighbours, Reservation, World as Around},
+    neighbours::{Hold, Neighbours, Reservation, World as Around},
     shop::parts,
 };
 
@@ -53,7 +55,7 @@ impl Case {
     }
 
     async fn change(&self, command: Command) {
-        let cause = self.ordering.tools.cause(ORDER);
+        let cause = self.ordering.tools.cause(ORDER, CausedBy::timer("test"));
         let own = self.ordering.tools.store.clone();
         self.deps
             .db
@@ -83,6 +85,8 @@ impl Case {
             .unwrap();
         let mut around = self.neighbours.world().clone();
         around.calls.clear();
+        // So does a lift that came before its hold.
+        around.holds.retain(|_, hold| *hold != Hold::Lifted);
         // A release that came before its reserve leaves a tombstone and nothing else.
         around.reservations.retain(|_, reservation| *reservation != Reservation::Released);
         // A refused reserve that was tried before is released too, which leaves a mark against the lost try: to the
@@ -100,6 +104,8 @@ impl World for Case {
             Arc::new(PlaceOrder(tools.clone())),
             Arc::new(FulfilOrder(tools.clone())),
             Arc::new(CloseOrder(tools.clone())),
+            Arc::new(CancelPaid(tools.clone())),
+            Arc::new(RefundQuarantined(tools.clone())),
             Arc::new(RefundLate(tools)),
         ];
         let deps = EngineDeps {
@@ -182,7 +188,6 @@ fn hold_stock(case: &Case) {
         .insert(ORDER.cast::<merx_contracts::ids::ReservationKind>().to_string(), Reservation::Held(lines));
 }
 
-#[tokio::test(start_paused = true)]
 async fn place_order_holds() {
     let saga = |order, _| PlaceOrder::of(order, &harness_terms(), SCOPE);
     let states = proved(vec![placed()], |_| {}, saga).await;
@@ -195,7 +200,6 @@ async fn place_order_holds() {
     assert!(of("open-payment").contains("Some(409)"));
 }
 
-#[tokio::test(start_paused = true)]
 async fn close_order_holds() {
     let before = [awaiting(), vec![Command::RequestCancellation(CancelReason::Buyer)]].concat();
     let states = proved(before, hold_stock, CloseOrder::of).await;
@@ -206,7 +210,6 @@ async fn close_order_holds() {
     );
 }
 
-#[tokio::test(start_paused = true)]
 async fn fulfil_order_holds() {
     let paid = Command::RecordCapture { attempt_id: ATTEMPT, amount: total(), late: false };
     let before = [awaiting(), vec![paid]].concat();
@@ -215,7 +218,6 @@ async fn fulfil_order_holds() {
     assert!(done.contains("FulfilmentOpened") && done.contains("Sold"), "{done}");
 }
 
-#[tokio::test(start_paused = true)]
 async fn refund_late_holds() {
     let ended = vec![Command::RequestCancellation(CancelReason::Buyer), Command::Cancel];
     let late = Command::RecordCapture { attempt_id: ATTEMPT, amount: total(), late: true };
@@ -226,4 +228,73 @@ async fn refund_late_holds() {
     let refund = identity::refund_of(ORDER, ATTEMPT).to_string();
     assert_eq!(done.matches("rfd_").count(), 1, "one refund: {done}");
     assert!(done.contains(&refund));
+}
+
+fn paid_with_stock_held() -> Vec<Command> {
+    let paid = Command::RecordCapture { attempt_id: ATTEMPT, amount: total(), late: false };
+    [awaiting(), vec![paid]].concat()
+}
+
+fn dispatch(case: &Case) {
+    hold_stock(case);
+    case.neighbours.world().dispatched.insert(ORDER.to_string());
+}
+
+async fn cancel_paid_holds() {
+    let before = [paid_with_stock_held(), vec![Command::RequestCancellation(CancelReason::Buyer)]].concat();
+    let states = proved(before.clone(), hold_stock, CancelPaid::of).await;
+    let of =
+        |end: &str| &states.iter().find(|(e, _)| e.contains(end)).unwrap_or_else(|| panic!("{states:?}")).1;
+    let done = of("Done");
+    assert!(done.contains("OrderCancelled") && done.contains("Returned"), "{done}");
+    assert!(
+        done.contains("\"TEA\": 10") && done.contains("Cancelled"),
+        "stock is back, shipments are off: {done}"
+    );
+    assert_eq!(done.matches("rfd_").count(), 1, "one refund: {done}");
+    for refused in ["hold-shipping", "cancel-order"] {
+        let refused = of(refused);
+        assert!(refused.contains("CancellationRefused") && !refused.contains("OrderCancelled"), "{refused}");
+        assert!(refused.contains("\"TEA\": 8") && !refused.contains("rfd_"), "{refused}");
+    }
+}
+
+/// The warehouse was faster.
+async fn cancel_paid_of_a_dispatched_order_is_refused() {
+    let before = [paid_with_stock_held(), vec![Command::RequestCancellation(CancelReason::Buyer)]].concat();
+    let case = Case::new(&before, CancelPaid::of).await;
+    dispatch(&case);
+    let saga = case.start().await.unwrap();
+    let progress = case.ordering.engine.run(&saga).await;
+    assert!(format!("{progress:?}").contains("shipping.already_dispatched"), "{progress:?}");
+    let (events, ..) = case.outcome().await;
+    assert_eq!(events.last().unwrap(), "CancellationRefused");
+}
+
+async fn refund_quarantined_holds() {
+    let odd = Command::RecordCapture { attempt_id: ATTEMPT, amount: crate::given::cny(1), late: false };
+    let before = [awaiting(), vec![odd, Command::RefundQuarantine]].concat();
+    let states = proved(before, hold_stock, RefundQuarantined::of).await;
+    let done = &states.iter().find(|(end, _)| end == "Done").unwrap().1;
+    assert!(done.contains("\"TEA\": 10") && done.contains("OrderCancelled"), "{done}");
+    assert_eq!(done.matches("rfd_").count(), 1, "one refund: {done}");
+}
+
+/// Two warehouses: each gets its shipment, however often the saga runs.
+async fn fulfil_order_opens_one_shipment_of_each_warehouse() {
+    let prepare = |case: &Case| {
+        hold_stock(case);
+        case.neighbours.world().allocations = vec![
+            ("whs_b".to_owned(), vec![("TEA".to_owned(), 1), ("CUP".to_owned(), 1)]),
+            ("whs_a".to_owned(), vec![("TEA".to_owned(), 1)]),
+        ];
+    };
+    let states = proved(paid_with_stock_held(), prepare, FulfilOrder::of).await;
+    let done = &states.iter().find(|(end, _)| end == "Done").unwrap().1;
+    assert!(done.contains("FulfilmentOpened"), "{done}");
+    assert_eq!(done.matches("shp_").count(), 2, "two shipments: {done}");
+}
+
+pub fn trials() -> Vec<libtest_mimic::Trial> {
+    paused!["sagas": place_order_holds, close_order_holds, fulfil_order_holds, refund_late_holds, cancel_paid_holds, cancel_paid_of_a_dispatched_order_is_refused, refund_quarantined_holds, fulfil_order_opens_one_shipment_of_each_warehouse]
 }

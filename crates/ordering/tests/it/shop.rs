@@ -8,8 +8,8 @@ use http::{Request, StatusCode};
 use http_body_util::BodyExt as _;
 use merx_contracts::{
     Envelope, Fact,
-    events::{payment, shipping},
-    ids::{AccountId, AttemptId, OrderId},
+    events::{accounts, ordering::Line, payment, shipping},
+    ids::{AccountId, AttemptId, OrderId, RefundId, ShipmentId},
 };
 use merx_http::{
     Edge, Health, Info, Limits, Revocations, router,
@@ -29,14 +29,15 @@ use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
 use crate::{
-    given::BUYER,
+    given::{BUYER, GUEST, packed},
     neighbours::{Neighbours, Paying},
 };
 
 pub const START: Timestamp = Timestamp::from_millis(1_795_132_800_000);
 pub const STRANGER: AccountId = Id::from_bits(0x99);
 pub const SUPPORT: AccountId = Id::from_bits(0x98);
-const CONTEXTS: [&str; 3] = ["ordering", "payment", "shipping"];
+pub const OPERATOR: AccountId = Id::from_bits(0x97);
+const CONTEXTS: [&str; 4] = ["ordering", "payment", "shipping", "accounts"];
 
 /// An answer of the API.
 #[derive(Clone, Debug, PartialEq)]
@@ -70,13 +71,29 @@ pub struct Shop {
     signer: TokenSigner,
 }
 
+const fn minutes(n: u64) -> u64 {
+    n * 60_000
+}
+
 /// The parts below the routes and the background work, for a saga's world.
 pub async fn parts(neighbours: &Neighbours) -> (Deps, Ordering) {
+    parts_with(neighbours, |_| {}).await
+}
+
+/// The same, with something else beneath.
+pub async fn parts_with(neighbours: &Neighbours, other: impl FnOnce(&mut Deps)) -> (Deps, Ordering) {
     let clock = Arc::new(VirtualClock::new(START));
     let db = Db::inline(DbOptions::new(clock.clone()), &sequenced_tables(&CONTEXTS)).unwrap();
     let mut deps = Deps::new(db, clock, Arc::new(SeededEntropy::new(7)));
     deps.peers = neighbours.peers();
-    let ordering = merx_ordering::ordering(&deps, Settings::default()).unwrap();
+    other(&mut deps);
+    // A virtual day costs real seconds: what takes days takes minutes here.
+    let settings = Settings {
+        receipt_window_ms: minutes(15),
+        undelivered_window_ms: minutes(30),
+        ..Settings::default()
+    };
+    let ordering = merx_ordering::ordering(&deps, settings).unwrap();
     merx_ordering::inner(&ordering).migrate(&deps.db).await.unwrap();
     (deps, ordering)
 }
@@ -84,14 +101,20 @@ pub async fn parts(neighbours: &Neighbours) -> (Deps, Ordering) {
 impl Shop {
     pub async fn new() -> Self {
         let neighbours = Neighbours::new();
-        let (deps, ordering) = parts(&neighbours).await;
+        let parts = parts(&neighbours).await;
+        Self::of(neighbours, parts).await
+    }
+
+    pub async fn of(neighbours: Neighbours, (deps, ordering): (Deps, Ordering)) -> Self {
+        merx_ordering::bring_up_to_date(&ordering).await.unwrap();
         // Only to publish what payment and shipping would.
-        let publishers = ["payment", "shipping"].map(|name| Module::new(Store::new(name), Vec::new()));
+        let publishers =
+            ["payment", "shipping", "accounts"].map(|name| Module::new(Store::new(name), Vec::new()));
         for module in &publishers {
             module.migrate(&deps.db).await.unwrap();
         }
-        let [payment, shipping] = publishers;
-        let modules = [merx_ordering::inner(&ordering), payment, shipping];
+        let [payment, shipping, accounts] = publishers;
+        let modules = [merx_ordering::inner(&ordering), payment, shipping, accounts];
         let background = start(&deps, &modules).unwrap();
         let [module, ..] = modules;
         let signer = TokenSigner::new(
@@ -124,8 +147,9 @@ impl Shop {
     }
 
     async fn send(&self, who: AccountId, request: http::request::Builder, body: Option<Value>) -> Answer {
-        let role = if who == SUPPORT { Role::Support } else { Role::Customer };
-        let principal = Principal { account: who, session: Id::from_bits(1), roles: vec![role] };
+        let roles = [(SUPPORT, Role::Support), (OPERATOR, Role::Operator), (GUEST, Role::Guest)];
+        let role = roles.iter().find(|(of, _)| *of == who).map_or(Role::Customer, |(_, role)| *role);
+        let principal = Principal::of_session(who, Id::from_bits(1), &[role]);
         let token = self.signer.sign(&principal, self.deps.now()).unwrap();
         let request = request.header("authorization", format!("Bearer {token}"));
         let request = match body {
@@ -159,6 +183,10 @@ impl Shop {
     pub async fn post(&self, path: &str, key: &str) -> Answer {
         self.post_as(BUYER, path, key, None).await
     }
+    /// The buyer wants the order cancelled.
+    pub async fn cancel(&self, order: OrderId, key: &str) -> Answer {
+        self.post_as(BUYER, &format!("/v1/orders/{order}/cancellation"), key, Some(json!({}))).await
+    }
     pub async fn order(&self, order: OrderId) -> Answer {
         self.get(&format!("/v1/orders/{order}")).await
     }
@@ -176,9 +204,16 @@ impl Shop {
     pub async fn quote_with(&self, who: AccountId, body: Value) -> Answer {
         self.send(who, Request::post(Self::checkout("quote")), Some(body)).await
     }
+    pub fn checkout_of(who: AccountId, what: &str) -> String {
+        format!("/v1/checkouts/{}/{what}", who.cast::<merx_contracts::ids::CartKind>())
+    }
     /// The body that accepts the present quote.
     pub async fn acceptance(&self) -> Value {
-        let quote = self.quote().await;
+        self.acceptance_of(BUYER).await
+    }
+    pub async fn acceptance_of(&self, who: AccountId) -> Value {
+        let body = json!({"address_id": Self::address()});
+        let quote = self.send(who, Request::post(Self::checkout_of(who, "quote")), Some(body)).await;
         assert_eq!(quote.status, 200, "{quote:?}");
         json!({
             "address_id": Self::address(),
@@ -243,10 +278,13 @@ impl Shop {
         self.publish("payment", fact).await
     }
     pub async fn refunded(&self, order_id: OrderId, attempt_id: AttemptId, amount: Money) {
-        let refund_id = identity::refund_of(order_id, attempt_id);
+        self.refunded_under(order_id, identity::refund_of(order_id, attempt_id), amount).await;
+    }
+    pub async fn refunded_under(&self, order_id: OrderId, refund_id: RefundId, amount: Money) {
         let fact = payment::PaymentRefunded { payment_id: order_id.cast(), order_id, refund_id, amount };
         self.publish("payment", fact).await;
     }
+    /// As shipping told it before shipments had lines.
     pub async fn ship(&self, order_id: OrderId) {
         let fact = shipping::ShipmentDispatched {
             shipment_id: order_id.cast(),
@@ -256,9 +294,25 @@ impl Shop {
         };
         self.publish("shipping", fact).await;
     }
+    pub async fn ship_some(&self, order_id: OrderId, shipment_id: ShipmentId, lines: &[(&str, i64)]) {
+        let line = |line: merx_ordering::domain::PackedLine| Line { sku: line.sku, quantity: line.quantity };
+        let fact = shipping::ShipmentDispatchedV2 {
+            shipment_id,
+            order_id,
+            carrier: "SF Express".to_owned(),
+            tracking_number: "SF1234567890".to_owned(),
+            lines: packed(lines).into_iter().map(line).collect(),
+        };
+        self.publish("shipping", fact).await;
+    }
     pub async fn deliver(&self, order_id: OrderId) {
-        self.publish("shipping", shipping::ShipmentDelivered { shipment_id: order_id.cast(), order_id })
-            .await;
+        self.deliver_one(order_id, order_id.cast()).await;
+    }
+    pub async fn deliver_one(&self, order_id: OrderId, shipment_id: ShipmentId) {
+        self.publish("shipping", shipping::ShipmentDelivered { shipment_id, order_id }).await;
+    }
+    pub async fn erase(&self, account_id: AccountId) {
+        self.publish("accounts", accounts::PersonErased { account_id }).await;
     }
 
     pub async fn settle(&self) {
@@ -275,6 +329,36 @@ impl Shop {
         let outbox = Store::new("ordering").outbox;
         let rows = self.deps.db.read("test.facts", move |q| outbox.read_after(q, 0, 1_000)).await.unwrap();
         rows.into_iter().map(|row| row.kind).collect()
+    }
+    /// What the facts of one type say, in order.
+    pub async fn data_of(&self, kind: &str) -> Vec<Value> {
+        let outbox = Store::new("ordering").outbox;
+        let rows = self.deps.db.read("test.facts", move |q| outbox.read_after(q, 0, 1_000)).await.unwrap();
+        let envelopes = rows.into_iter().filter(|row| row.kind == kind).map(|row| row.envelope);
+        envelopes.map(|e| serde_json::from_str::<Value>(&e).unwrap()["data"].take()).collect()
+    }
+    /// The events of an order, in order.
+    pub async fn event_names(&self, order: OrderId) -> Vec<String> {
+        let events = Store::new("ordering").events;
+        let read = move |q: &mut merx_sql::Reader<'_>| events.load(q, order);
+        let recorded = self.deps.db.read("test.events", read).await.unwrap();
+        recorded.into_iter().map(|event| event.name).collect()
+    }
+    /// Everything that is kept for ever or for others, but for what staff did: events, sagas, answers.
+    pub async fn stored_texts(&self) -> String {
+        let read = |q: &mut merx_sql::Reader<'_>| {
+            let mut all = Vec::new();
+            for sql in [
+                "SELECT body FROM ordering_events",
+                "SELECT data FROM ordering_sagas",
+                "SELECT COALESCE(body, '') FROM ordering_idempotency",
+                "SELECT envelope FROM ordering_outbox WHERE type <> 'ordering.staff_acted.v1'",
+            ] {
+                all.extend(q.query(sql, params![], |row| row.get::<String>(0))?);
+            }
+            Ok(all.join("\n"))
+        };
+        self.deps.db.read("test.texts", read).await.unwrap()
     }
     pub async fn sagas(&self) -> Vec<(String, SagaStatus)> {
         let rows = self.ordering.engine.list(None, None, 100).await.unwrap();

@@ -1,0 +1,129 @@
+//! The rules of money: what pays the order, what waits for a person, what goes back.
+
+use merx_contracts::ids::{AttemptId, OrderId, RefundId};
+use merx_kernel::Money;
+
+use super::{
+    axes::{OrderAxis, PaymentAxis},
+    decide::{Facts, Rejection},
+    event::{
+        CancelReason, Event, MoneyReceived, OrderCancelled, QuarantineAccepted, SurplusReceived,
+        SurplusRefunded,
+    },
+    identity::{refund_of, surplus_refund_of},
+    order::{Order, Settled},
+};
+
+pub(super) fn record_capture(
+    order: &Order,
+    attempt_id: AttemptId,
+    amount: Money,
+    late: bool,
+    facts: &Facts,
+) -> Result<Vec<Event>, Rejection> {
+    let (Some(axes), Some(terms)) = (order.axes, order.terms.as_ref()) else {
+        return Err(Rejection::OrderUnknown);
+    };
+    if order.knows_attempt(attempt_id) {
+        return Ok(Vec::new());
+    }
+    let money = MoneyReceived { attempt_id, amount };
+    let refund_id = refund_of(facts.order_id, attempt_id);
+    let surplus = SurplusReceived { attempt_id, amount, refund_id };
+    let event = match axes.order {
+        OrderAxis::Placed => return Err(Rejection::StillPlacing),
+        OrderAxis::Rejected | OrderAxis::Cancelled => Event::LatePaymentReceived(surplus),
+        OrderAxis::Confirmed | OrderAxis::Completed => Event::OverpaymentReceived(surplus),
+        // Whoever looks into the first money looks into this too.
+        OrderAxis::AwaitingPayment if axes.payment == PaymentAxis::Quarantined => {
+            Event::PaymentQuarantined(money)
+        }
+        OrderAxis::AwaitingPayment if axes.payment != PaymentAxis::Pending || late => {
+            Event::LatePaymentReceived(surplus)
+        }
+        OrderAxis::AwaitingPayment if amount == terms.total => Event::OrderPaid(money),
+        OrderAxis::AwaitingPayment => Event::PaymentQuarantined(money),
+    };
+    Ok(vec![event])
+}
+
+pub(super) fn record_refund(
+    order: &Order,
+    refund_id: RefundId,
+    amount: Money,
+) -> Result<Vec<Event>, Rejection> {
+    let surplus = order.surplus.get(&refund_id).ok_or(Rejection::RefundUnknown)?;
+    if surplus.amount != amount {
+        return Err(Rejection::RefundDiffers);
+    }
+    if surplus.refunded {
+        return Ok(Vec::new());
+    }
+    let refund = SurplusRefunded { refund_id, amount, outstanding: order.outstanding_surpluses(refund_id) };
+    Ok(vec![match order.axes.map(|axes| axes.payment) {
+        Some(PaymentAxis::Overpaid) => Event::OverpaymentRefunded(refund),
+        Some(PaymentAxis::Captured | PaymentAxis::PartRefunded) => Event::OrderRefunded(refund),
+        _ => Event::LatePaymentRefunded(refund),
+    }])
+}
+
+/// Everything that was paid for the order, as it goes back.
+pub(super) fn all_back(order: &Order, order_id: OrderId) -> Vec<SurplusReceived> {
+    let held = order.paid.iter().chain(&order.quarantined);
+    held.map(|(attempt_id, amount)| SurplusReceived {
+        attempt_id: *attempt_id,
+        amount: *amount,
+        refund_id: refund_of(order_id, *attempt_id),
+    })
+    .collect()
+}
+
+/// Whether there is quarantined money to decide on; `Ok(false)` when that was decided this way before.
+fn undecided(order: &Order, decision: Settled) -> Result<bool, Rejection> {
+    let Some(axes) = order.axes else { return Err(Rejection::OrderUnknown) };
+    if order.settled == Some(decision) {
+        return Ok(false);
+    }
+    let waits = axes.order == OrderAxis::AwaitingPayment && axes.payment == PaymentAxis::Quarantined;
+    if waits { Ok(true) } else { Err(Rejection::NotQuarantined) }
+}
+
+/// The quarantined money pays the order. What came first is kept first; what is above the total, or in another currency,
+/// goes back.
+pub(super) fn accept_quarantine(order: &Order, facts: &Facts) -> Result<Vec<Event>, Rejection> {
+    if !undecided(order, Settled::Accepted)? {
+        return Ok(Vec::new());
+    }
+    let total = order.terms.as_ref().ok_or(Rejection::OrderUnknown)?.total;
+    let mut owed = total.minor;
+    let (mut kept, mut surplus) = (Vec::new(), Vec::new());
+    for (attempt_id, amount) in &order.quarantined {
+        let taken = if amount.currency == total.currency { amount.minor.clamp(0, owed) } else { 0 };
+        owed -= taken;
+        let part = |minor| Money::new(minor, amount.currency);
+        if taken > 0 {
+            kept.push(MoneyReceived { attempt_id: *attempt_id, amount: part(taken) });
+        }
+        if taken < amount.minor {
+            let identity = if taken > 0 { surplus_refund_of } else { refund_of };
+            surplus.push(SurplusReceived {
+                attempt_id: *attempt_id,
+                amount: part(amount.minor - taken),
+                refund_id: identity(facts.order_id, *attempt_id),
+            });
+        }
+    }
+    if owed > 0 {
+        return Err(Rejection::CapturedTooLittle);
+    }
+    Ok(vec![Event::QuarantineAccepted(QuarantineAccepted { kept, surplus })])
+}
+
+/// The quarantined money goes back and the order ends.
+pub(super) fn refund_quarantine(order: &Order, facts: &Facts) -> Result<Vec<Event>, Rejection> {
+    if !undecided(order, Settled::Refunded)? {
+        return Ok(Vec::new());
+    }
+    let refunds = all_back(order, facts.order_id);
+    Ok(vec![Event::OrderCancelled(OrderCancelled { reason: CancelReason::Staff, refunds })])
+}
