@@ -1,5 +1,8 @@
-//! What SKUs cost now, kept in memory: every cart, quote and order asks for it. The database is the truth; a change
-//! forgets what is kept before it is answered, so that a buyer never sees an older price than the last change.
+//! What SKUs cost, kept in memory: every cart, quote and order asks for it. The database is the truth; a change forgets
+//! what is kept before it is answered, so that a buyer never sees an older price than the last change.
+//!
+//! What is kept is not a price but the rules of it, those to come included, and the planned moments of the listing: the
+//! price in force is computed when it is asked for, so that a planned change needs nobody to forget anything.
 
 use std::{
     collections::BTreeMap,
@@ -7,15 +10,15 @@ use std::{
 };
 
 use merx_contracts::ids::Sku;
-use merx_kernel::Result;
+use merx_kernel::{Result, Timestamp};
 use merx_sql::Db;
 
-use crate::store::{self, QuotedSku};
+use crate::store::prices::{self as store, QuotedSku};
 
 /// SKUs kept; a shop with more asks the database for the rest.
 const KEPT_MAX: usize = 50_000;
 
-/// The present prices. Clones share one memory.
+/// The prices. Clones share one memory.
 #[derive(Clone, Default)]
 pub struct Prices(Arc<RwLock<Kept>>);
 
@@ -27,11 +30,11 @@ struct Kept {
 }
 
 impl Prices {
-    /// The SKUs among `codes` that exist.
+    /// The SKUs among `codes` that exist, good for `now` and later.
     ///
     /// # Errors
     /// What the database answers.
-    pub async fn of(&self, db: &Db, codes: &[Sku]) -> Result<BTreeMap<Sku, Arc<QuotedSku>>> {
+    pub async fn of(&self, db: &Db, codes: &[Sku], now: Timestamp) -> Result<BTreeMap<Sku, Arc<QuotedSku>>> {
         let mut found = BTreeMap::new();
         let mut missing = Vec::new();
         let generation = {
@@ -47,7 +50,7 @@ impl Prices {
         if missing.is_empty() {
             return Ok(found);
         }
-        let read = db.read("catalogue.quote", move |q| store::quoted(q, &missing)).await?;
+        let read = db.read("catalogue.quote", move |q| store::quoted(q, &missing, now)).await?;
         let mut kept = self.0.write().unwrap_or_else(PoisonError::into_inner);
         for sku in read.into_iter().map(Arc::new) {
             if kept.generation == generation && kept.skus.len() < KEPT_MAX {

@@ -30,7 +30,8 @@ async fn quote(state: &State, request: QuoteRequest) -> Result<QuoteReply> {
     }
     let asked = request.lines.iter().map(|line| line.checked()).collect::<Result<Vec<_>>>()?;
     let codes: Vec<Sku> = asked.iter().map(|(sku, _)| sku.clone()).collect();
-    let found = state.prices.of(&state.db, &codes).await?;
+    let now = state.clock.now();
+    let found = state.prices.of(&state.db, &codes, now).await?;
     let lines = asked
         .into_iter()
         .map(|(sku, quantity)| {
@@ -43,10 +44,12 @@ async fn quote(state: &State, request: QuoteRequest) -> Result<QuoteReply> {
             line.product_id = known.product.to_string();
             line.title = Some(LocalText { zh: known.title.0.clone(), en: known.title.1.clone() });
             line.options = Some(LocalText { zh: known.choices.0.clone(), en: known.choices.1.clone() });
-            line.unit_price = Some(known.price.into());
+            line.unit_price = Some(known.price_at(now).into());
             line.weight_grams = known.weight_grams;
-            line.sellable = known.sellable;
-            if !known.sellable {
+            line.limit_per_order = known.limit_per_order;
+            line.limit_per_buyer = known.limit_per_buyer;
+            line.sellable = known.is_sellable(now);
+            if !line.sellable {
                 line.reason = "catalogue.sku_delisted".to_owned();
             }
             line

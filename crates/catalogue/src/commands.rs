@@ -1,5 +1,0 @@
-//! One use case a file.
-
-mod create_product;
-
-pub use create_product::create_product;
