@@ -5,6 +5,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         ["accounts", "cart", "catalogue", "common", "inventory", "notification", "payment", "shipping"];
     let paths: Vec<String> = files.iter().map(|f| format!("proto/merx/{f}.proto")).collect();
     let descriptors = protox::compile(&paths, ["proto"])?;
+    let out = std::path::PathBuf::from(std::env::var("OUT_DIR")?);
+    std::fs::write(out.join("merx.fds"), prost::Message::encode_to_vec(&descriptors))?;
+    let services: Vec<String> = descriptors
+        .file
+        .iter()
+        .flat_map(|file| file.service.iter().map(|service| format!("{}.{}", file.package(), service.name())))
+        .collect();
+    std::fs::write(out.join("services.rs"), format!("&{services:?}"))?;
     tonic_prost_build::configure().build_transport(false).compile_fds(descriptors)?;
     println!("cargo:rerun-if-changed=proto");
     Ok(())

@@ -16,7 +16,12 @@ const REFUNDED_ABOVE: &str = "SELECT attempt_id, SUM(minor) FROM payment_posting
  WHERE account <> 'buyers' GROUP BY attempt_id";
 const CAPTURES: &str = "SELECT COUNT(*) FROM payment_postings WHERE account <> 'buyers'";
 const SHIPMENTS: &str = "SELECT s.order_id, SUM(l.quantity) FROM shipping_shipments s
- JOIN shipping_shipment_lines l ON l.shipment = s.shipment GROUP BY s.order_id";
+ JOIN shipping_shipment_lines l ON l.shipment = s.shipment WHERE s.status <> 'cancelled' GROUP BY s.order_id";
+const SHIPPED_AND_CANCELLED: &str = "SELECT o.order_id FROM ordering_orders o
+ JOIN shipping_shipments s ON s.order_id = o.order_id
+ WHERE o.order_axis IN ('cancelled', 'rejected') AND s.dispatched_at IS NOT NULL GROUP BY o.order_id";
+const LINES_BEYOND: &str = "SELECT order_id, sku FROM ordering_lines
+ WHERE shipped > quantity OR delivered > shipped OR shipped < 0 OR delivered < 0";
 const ORDERED: &str = "SELECT order_id, SUM(quantity) FROM ordering_lines GROUP BY order_id";
 
 /// A5: charges, refunds and shipments are unique under their identities.
@@ -38,6 +43,15 @@ pub(crate) fn check(q: &mut Reader<'_>) -> Result<Check> {
         }
     }
     shipped_at_most_ordered(q, &mut check)?;
+    for order in q.query(SHIPPED_AND_CANCELLED, params![], |row| row.get::<OrderId>(0))? {
+        check.violation(format!("{order} is cancelled, and a shipment of it has left"));
+    }
+    let beyond = |row: &merx_sql::Row| Ok((row.get::<OrderId>(0)?, row.get::<String>(1)?));
+    for (order, sku) in q.query(LINES_BEYOND, params![], beyond)? {
+        check.violation(format!(
+            "{order}: more of {sku} has left than was ordered, or has arrived than has left"
+        ));
+    }
     Ok(check)
 }
 

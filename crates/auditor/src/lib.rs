@@ -12,6 +12,8 @@ mod progress;
 mod replay;
 mod stock;
 
+pub use stock::check as check_stock;
+
 use std::{sync::Arc, time::Duration};
 
 use merx_contracts::ids::OrderId;

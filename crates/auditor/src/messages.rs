@@ -51,7 +51,7 @@ fn parked(q: &mut Reader<'_>, check: &mut Check, context: &Context, now: Timesta
     })? {
         if state == "dead" {
             dead += 1;
-        } else {
+        } else if state != "dropped" {
             let what = format!("{message} waits to be tried again by {subscription}");
             check.unfinished(what, next, IN_FLIGHT_MAX, now);
         }

@@ -34,6 +34,12 @@ const WATCHED: &[(&str, &str, Duration)] = &[
         PROVIDER_LAG_MAX,
     ),
     (
+        "SELECT order_id, payment_axis, updated_at FROM ordering_orders
+         WHERE order_axis = 'cancelled' AND payment_axis IN ('captured', 'part_refunded')",
+        "money of a cancelled order has to go back:",
+        PROVIDER_LAG_MAX,
+    ),
+    (
         "SELECT payment_id, status, deadline FROM payment_payments WHERE status IN ('open', 'closing')",
         "past its deadline the payment is still",
         PROVIDER_LAG_MAX,

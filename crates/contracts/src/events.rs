@@ -4,6 +4,7 @@
 pub mod accounts;
 pub mod catalogue;
 pub mod inventory;
+pub mod notification;
 pub mod ordering;
 pub mod payment;
 pub mod shipping;

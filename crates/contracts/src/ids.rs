@@ -6,7 +6,7 @@ use merx_kernel::{Id, IdKind};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use merx_kernel::principal::{AccountId, SessionId};
+pub use merx_kernel::principal::{AccountId, ApiKeyId, ApiKeyKind, SessionId};
 
 /// Marks order ids.
 pub enum OrderKind {}
@@ -159,14 +159,6 @@ impl IdKind for WebhookKind {
 }
 /// An endpoint that is told of facts.
 pub type WebhookId = Id<WebhookKind>;
-
-/// Marks API key ids.
-pub enum ApiKeyKind {}
-impl IdKind for ApiKeyKind {
-    const PREFIX: &'static str = "key";
-}
-/// A key of a program.
-pub type ApiKeyId = Id<ApiKeyKind>;
 
 /// Marks code ids.
 pub enum CodeKind {}

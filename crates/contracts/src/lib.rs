@@ -9,6 +9,12 @@ pub mod ids;
 
 pub use envelope::{Envelope, Fact};
 
+/// Every ask as a protobuf `FileDescriptorSet`: what gRPC reflection answers.
+pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/merx.fds"));
+
+/// The full names of all services of asks, `merx.inventory.v1.Inventory`.
+pub const SERVICES: &[&str] = include!(concat!(env!("OUT_DIR"), "/services.rs"));
+
 /// Messages shared by several asks.
 #[allow(missing_docs, clippy::all, clippy::pedantic, reason = "generated; documented in the .proto files")]
 pub mod common {

@@ -4,11 +4,14 @@
 
 use std::time::Duration;
 
-use merx_contracts::inventory::v1::{
-    AvailabilityReply, AvailabilityRequest, ReleaseReply, ReleaseRequest, ReserveReply, ReserveRequest,
-    SellReply, SellRequest,
-    inventory_client::InventoryClient,
-    inventory_server::{Inventory, InventoryServer},
+use merx_contracts::{
+    common::v1::{TimelineReply, TimelineRequest},
+    inventory::v1::{
+        AvailabilityReply, AvailabilityRequest, ReleaseReply, ReleaseRequest, ReserveReply, ReserveRequest,
+        SellReply, SellRequest, TakeBackReply, TakeBackRequest,
+        inventory_client::InventoryClient,
+        inventory_server::{Inventory, InventoryServer},
+    },
 };
 use merx_kernel::Result;
 use merx_platform::{Peer, rpc};
@@ -25,13 +28,19 @@ impl Inventory for Stock {
         Ok(Response::new(ReleaseReply {}))
     }
     async fn sell(&self, _: Request<SellRequest>) -> Result<Response<SellReply>, Status> {
-        Ok(Response::new(SellReply {}))
+        Ok(Response::new(SellReply::default()))
     }
     async fn availability(
         &self,
         _: Request<AvailabilityRequest>,
     ) -> Result<Response<AvailabilityReply>, Status> {
         Ok(Response::new(AvailabilityReply::default()))
+    }
+    async fn take_back(&self, _: Request<TakeBackRequest>) -> Result<Response<TakeBackReply>, Status> {
+        Ok(Response::new(TakeBackReply::default()))
+    }
+    async fn timeline(&self, _: Request<TimelineRequest>) -> Result<Response<TimelineReply>, Status> {
+        Ok(Response::new(TimelineReply::default()))
     }
 }
 

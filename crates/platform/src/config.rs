@@ -6,10 +6,13 @@
 
 mod value;
 
-use std::path::Path;
+use std::{
+    path::Path,
+    sync::{Arc, PoisonError},
+};
 
 use merx_kernel::{Error, ErrorKind, Result};
-use serde::de::DeserializeOwned;
+use serde::{Serialize, de::DeserializeOwned};
 use value::{Node, Origin, Problem};
 
 /// The version of the file's layout that this program reads.
@@ -26,10 +29,14 @@ pub fn load<T>(file: Option<&Path>, env: impl IntoIterator<Item = (String, Strin
 where
     T: DeserializeOwned,
 {
+    T::deserialize(read(file, env)?).map_err(invalid)
+}
+
+fn read(file: Option<&Path>, env: impl IntoIterator<Item = (String, String)>) -> Result<Node> {
     let mut root = match file {
         Some(path) => {
             let text = std::fs::read_to_string(path).map_err(|e| unreadable(path, e))?;
-            parse(&text, path)?
+            parse(&text, Origin::File(path.to_owned()))?
         }
         None => Node::empty(),
     };
@@ -37,7 +44,48 @@ where
         let path: Vec<String> = name[ENV_PREFIX.len()..].split("__").map(str::to_lowercase).collect();
         root.set(&path, &name, text).map_err(invalid)?;
     }
-    T::deserialize(root).map_err(invalid)
+    Ok(root)
+}
+
+/// One key of a configuration as it takes effect.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Shown {
+    /// Its path, `http.listen`.
+    pub key: String,
+    /// Its value as TOML; a secret shows as `"[secret]"`.
+    pub value: String,
+    /// Where the value comes from: the file, an environment variable, or `default`.
+    pub source: String,
+}
+
+/// Every key that has a value, after `file` and `env`, with where it comes from. `documented` is a configuration of type `T`
+/// whose values are the defaults.
+///
+/// # Errors
+/// As [`load`].
+pub fn show<T: DeserializeOwned>(
+    file: Option<&Path>,
+    env: impl IntoIterator<Item = (String, String)>,
+    documented: &str,
+) -> Result<Vec<Shown>> {
+    let given = read(file, env)?;
+    T::deserialize(given.clone()).map_err(invalid)?;
+    let mut all = parse(documented, Origin::Default)?;
+    all.overlay(given);
+    let secrets = Arc::default();
+    // What is read as a secret says so itself; no list of names is kept beside the types.
+    T::deserialize(all.clone().watched("", &secrets)).map_err(invalid)?;
+    let secrets = secrets.lock().unwrap_or_else(PoisonError::into_inner);
+    let is_secret = |key: &str| {
+        let inside =
+            |secret: &String| key.strip_prefix(secret.as_str()).is_some_and(|rest| rest.starts_with('.'));
+        secrets.contains(key) || secrets.iter().any(inside)
+    };
+    let shown = |(key, value, origin): (String, String, Origin)| {
+        let value = if is_secret(&key) { "\"[secret]\"".to_owned() } else { value };
+        Shown { key, value, source: origin.to_string() }
+    };
+    Ok(all.leaves("").into_iter().map(shown).collect())
 }
 
 /// Loads from a text in place of a file; `name` stands for the file in errors.
@@ -45,7 +93,7 @@ where
 /// # Errors
 /// As [`load`].
 pub fn load_text<T: DeserializeOwned>(text: &str, name: &str) -> Result<T> {
-    T::deserialize(parse(text, Path::new(name))?).map_err(invalid)
+    T::deserialize(parse(text, Origin::File(name.into()))?).map_err(invalid)
 }
 
 /// The environment variables that are ours, in order of name.
@@ -55,11 +103,10 @@ fn overrides(env: impl IntoIterator<Item = (String, String)>) -> Vec<(String, St
     ours
 }
 
-fn parse(text: &str, path: &Path) -> Result<Node> {
-    let origin = Origin::File(path.to_owned());
+fn parse(text: &str, origin: Origin) -> Result<Node> {
     let mut table: toml::Table = text.parse().map_err(|e: toml::de::Error| {
         let line = e.span().map_or(0, |span| text[..span.start.min(text.len())].matches('\n').count() + 1);
-        let detail = format!("{}, line {line}: {}", path.display(), e.message());
+        let detail = format!("{origin}, line {line}: {}", e.message());
         Error::new(ErrorKind::Invalid, "config.invalid", "The configuration file is not TOML.")
             .with_field("", detail)
     })?;

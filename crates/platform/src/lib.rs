@@ -10,6 +10,7 @@ pub mod bus;
 pub mod config;
 pub mod idempotency;
 pub mod module;
+pub mod objects;
 pub mod projection;
 pub mod rpc;
 pub mod saga;
@@ -21,7 +22,7 @@ pub mod timers;
 pub mod trace;
 
 pub use activity::Activity;
-pub use aggregate::{Aggregate, DomainEvent, Loaded};
+pub use aggregate::{Aggregate, DomainEvent, Loaded, Snapshots};
 pub use bus::{Delivery, Handler, Subscription};
 pub use module::{Deps, Module};
 pub use projection::Projection;

@@ -1,12 +1,17 @@
 //! Inline projections: tables written in the transaction of the events they show, rebuilt from the log and compared.
 
-use std::{sync::Arc, time::Duration};
+mod beside;
+
+use std::{ops::Range, sync::Arc, time::Duration};
 
 use aws_lc_rs::digest::{Context, SHA256, digest};
 use merx_kernel::{Clock, Error, Result};
-use merx_sql::{Db, DbOptions, EventLog, Migration, Query, RecordedEvent, Row, Tx, ValueRef, params};
+use merx_sql::{Db, DbOptions, EventLog, Migration, Query, Reader, RecordedEvent, Row, Tx, ValueRef, params};
+use serde::Serialize;
 
 use crate::store::Store;
+
+pub use beside::{Rebuilding, Rebuilt, rebuild_beside};
 
 /// Events applied in one transaction of a rebuild into scratch.
 const CHUNK: i64 = 500;
@@ -36,7 +41,7 @@ impl std::fmt::Debug for Projection {
 }
 
 /// What a table holds, in one figure.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Checksum {
     /// The table.
     pub table: &'static str,
@@ -69,33 +74,47 @@ impl Comparison {
 /// # Errors
 /// What the database answers.
 pub fn checksum(q: &mut impl Query, table: &'static str) -> Result<Checksum> {
-    let mut hashes = q.query(&format!("SELECT * FROM {table}"), params![], hash_row)?;
+    let hashes = q.query(&format!("SELECT * FROM {table}"), params![], |row| hash_row(row, row.columns()))?;
+    Ok(checksum_of(table, hashes))
+}
+
+/// The hash of one row.
+type RowHash = [u8; 32];
+
+fn checksum_of(table: &'static str, mut hashes: Vec<RowHash>) -> Checksum {
     hashes.sort_unstable();
     let mut whole = Context::new(&SHA256);
     for hash in &hashes {
         whole.update(hash);
     }
     let sha256 = whole.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
-    Ok(Checksum { table, rows: hashes.len() as u64, sha256 })
+    Checksum { table, rows: hashes.len() as u64, sha256 }
 }
 
-/// Kind, length and bytes of each column, so that no two different rows hash the same text.
-fn hash_row(row: &Row<'_>) -> Result<Vec<u8>> {
+/// Of the first `columns` of a row.
+fn hash_row(row: &Row<'_>, columns: usize) -> Result<RowHash> {
     let mut text = Vec::new();
+    for index in 0..columns {
+        text_of(row.value(index)?, &mut text);
+    }
+    let mut hash = [0; 32];
+    hash.copy_from_slice(digest(&SHA256, &text).as_ref());
+    Ok(hash)
+}
+
+/// Kind, length and bytes of a value, so that no two different rows have one text.
+fn text_of(value: ValueRef<'_>, text: &mut Vec<u8>) {
     let mut add = |kind: u8, bytes: &[u8]| {
         text.push(kind);
         text.extend_from_slice(&(bytes.len() as u64).to_be_bytes());
         text.extend_from_slice(bytes);
     };
-    for index in 0..row.columns() {
-        match row.value(index)? {
-            ValueRef::Null => add(0, &[]),
-            ValueRef::Int(n) => add(1, &n.to_be_bytes()),
-            ValueRef::Text(t) => add(2, t.as_bytes()),
-            ValueRef::Blob(b) => add(3, b),
-        }
+    match value {
+        ValueRef::Null => add(0, &[]),
+        ValueRef::Int(n) => add(1, &n.to_be_bytes()),
+        ValueRef::Text(t) => add(2, t.as_bytes()),
+        ValueRef::Blob(b) => add(3, b),
     }
-    Ok(digest(&SHA256, &text).as_ref().to_vec())
 }
 
 /// Rebuilds every projection of a context into a scratch database in memory and compares it with what is there. The
@@ -111,11 +130,8 @@ pub async fn compare(
     projections: &[Projection],
 ) -> Result<Vec<Comparison>> {
     let (live, last) = snapshot(db, &*clock, store, projections).await?;
-    let scratch = Db::inline(DbOptions::new(clock), &store.sequenced_tables())?;
-    let mut tables = store.migrations();
-    tables.extend_from_slice(migrations);
-    scratch.migrate(store.context(), &tables).await?;
-    replay(db, store, &scratch, projections, last).await?;
+    let scratch = scratch(clock, store, migrations).await?;
+    replay(db, store, &scratch, projections, 0..last, &mut |_| {}).await?;
     let mut all = Vec::with_capacity(projections.len());
     for (projection, live) in projections.iter().zip(live) {
         let tables = projection.tables;
@@ -127,28 +143,50 @@ pub async fn compare(
     Ok(all)
 }
 
-/// The checksums of the live tables, and the position of the last event they show: one snapshot of both. Where
-/// positions come after the commit, it waits for a moment in which none is outstanding.
+/// A database in memory with the tables of a context.
+async fn scratch(clock: Arc<dyn Clock>, store: &Store, migrations: &[Migration]) -> Result<Db> {
+    let scratch = Db::inline(DbOptions::new(clock), &store.sequenced_tables())?;
+    let mut tables = store.migrations();
+    tables.extend_from_slice(migrations);
+    scratch.migrate(store.context(), &tables).await?;
+    Ok(scratch)
+}
+
+/// The checksums of the live tables, and the position of the last event they show: one snapshot of both.
 async fn snapshot(
     db: &Db,
     clock: &dyn Clock,
     store: &Store,
     projections: &[Projection],
 ) -> Result<(Vec<Vec<Checksum>>, i64)> {
+    let projections = projections.to_vec();
+    let look = move |q: &mut Reader<'_>| {
+        let of = |q: &mut _, tables: &[&'static str]| {
+            tables.iter().map(|table| checksum(q, table)).collect::<Result<Vec<_>>>()
+        };
+        projections.iter().map(|p| of(q, p.tables)).collect::<Result<Vec<_>>>()
+    };
+    look_settled(db, clock, store, look).await
+}
+
+/// What `look` sees, and the position of the last event of that same snapshot. Where positions come after the commit, it
+/// waits for a moment in which none is outstanding.
+async fn look_settled<T: Send + 'static>(
+    db: &Db,
+    clock: &dyn Clock,
+    store: &Store,
+    look: impl Fn(&mut Reader<'_>) -> Result<T> + Clone + Send + 'static,
+) -> Result<(T, i64)> {
     let mut placed = db.listen(store.events.channel());
     for _ in 0..LOOKS_MAX {
-        let (events, projections) = (store.events.clone(), projections.to_vec());
+        let (events, look) = (store.events.clone(), look.clone());
         let seen = db
             .read("projection.checksum", move |q| {
                 let last = match settled_position(q, &events) {
                     Err(error) if error.is("projection.unsequenced") => return Ok(None),
                     answer => answer?,
                 };
-                let of = |q: &mut _, tables: &[&'static str]| {
-                    tables.iter().map(|table| checksum(q, table)).collect::<Result<Vec<_>>>()
-                };
-                let live = projections.iter().map(|p| of(q, p.tables)).collect::<Result<Vec<_>>>()?;
-                Ok(Some((live, last)))
+                Ok(Some((look(q)?, last)))
             })
             .await?;
         if let Some(seen) = seen {
@@ -167,23 +205,34 @@ fn unsequenced() -> Error {
     Error::unavailable("projection.unsequenced", "Events wait for their positions; try again in a moment.")
 }
 
-/// Applies the events up to position `last` to the projections in `target`.
-async fn replay(db: &Db, store: &Store, target: &Db, projections: &[Projection], last: i64) -> Result<()> {
-    let mut position = 0;
+/// Applies the events after the first position up to the last to the projections in `target`, and tells `progress` the
+/// position after each chunk; answers how many there were.
+async fn replay(
+    db: &Db,
+    store: &Store,
+    target: &Db,
+    projections: &[Projection],
+    positions: Range<i64>,
+    progress: &mut (dyn FnMut(i64) + Send),
+) -> Result<u64> {
+    let (mut position, last) = (positions.start, positions.end);
+    let mut count = 0;
     while position < last {
         let log = store.events.clone();
         let mut events = db.read("projection.read", move |q| log.read_after(q, position, CHUNK)).await?;
         let Some(end) = events.last().and_then(|event| event.position) else { break };
         position = end;
         events.retain(|event| event.position.is_some_and(|at| at <= last));
+        count += events.len() as u64;
         let projections = projections.to_vec();
         target
             .write_low("projection.apply", move |tx| {
                 events.iter().try_for_each(|event| projections.iter().try_for_each(|p| (p.apply)(tx, event)))
             })
             .await?;
+        progress(position.min(last));
     }
-    Ok(())
+    Ok(count)
 }
 
 /// The position of the last event, when every event that can be seen has its position. One statement, so that both

@@ -5,6 +5,7 @@
 //! case; nothing else of the calling task is visible to the called code.
 
 mod error;
+mod wire;
 
 use std::{
     convert::Infallible,
@@ -25,6 +26,7 @@ use tower::{Service, ServiceExt as _};
 use crate::{tasks::panic_text, trace};
 
 pub use error::{answer, ask, error_of, status_of};
+pub use wire::{Served, Token};
 
 /// The deadline of an ask that names none and whose caller has none.
 pub const DEADLINE_DEFAULT: Duration = Duration::from_secs(5);

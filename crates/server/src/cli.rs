@@ -1,10 +1,15 @@
-//! The command line.
+//! The command line. What operators do to a shop is in [`operator`].
+
+mod operator;
 
 use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, value_parser};
-use merx_contracts::ids::{MessageId, SagaId};
 
+pub use self::operator::{
+    Backup, DeadLetterRef, DeadLetters, DeadLettersList, DropLetter, Events, Outbox, Rebuild, Restore, Saga,
+    SagaList, SagaRef, StaffAudit, StaffAuditList, StaffAuditPlace, StaffAuditVerify, Timers,
+};
 use crate::config::OrdersConfig;
 
 /// The whole of Merx in one binary.
@@ -24,22 +29,36 @@ pub enum Command {
     /// Start the shop from a configuration file, with neither demo data nor sandbox.
     Serve(Configured),
     /// Bring the database's tables up to this version, and stop.
-    Migrate(Configured),
+    Migrate(Migrate),
     /// Check that the books agree: orders, payments, stock, messages, sagas. Exits 1 on a violation.
     Audit(Audit),
     /// Walk through the shop as a shopper would.
     #[command(subcommand)]
     Demo(Demo),
-    /// List, retry or abandon the running steps of orders and refunds.
+    /// List, look at, retry or abandon the running steps of orders and refunds.
     #[command(subcommand)]
     Saga(Saga),
-    /// List or redrive messages that could not be handled.
+    /// Show what is on its way: facts in outboxes, and how far each subscription is behind.
+    Outbox(Outbox),
+    /// List, look at, redrive or drop messages that could not be handled.
     #[command(subcommand)]
     DeadLetters(DeadLetters),
-    /// Print the stored events of one context, oldest first, one JSON a line.
+    /// List the durable timers, the next first.
+    Timers(Timers),
+    /// Print the stored events of one context or of all, oldest first.
     Events(Events),
-    /// Build the read models of one context again from its events, with the shop stopped.
+    /// Build the read models of one context or of all again from their events, beside a running shop or with it stopped.
     Rebuild(Rebuild),
+    /// Copy a shop, also while it runs: one consistent moment, with checksums, looked through when it is done.
+    Backup(Backup),
+    /// Put a back-up into an empty data folder.
+    Restore(Restore),
+    /// Let the first administrator of a new shop in.
+    #[command(subcommand)]
+    Staff(Staff),
+    /// Look at what staff did: a chain of hashes that shows every change made to it afterwards.
+    #[command(subcommand)]
+    StaffAudit(StaffAudit),
     /// Look at configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -70,6 +89,15 @@ pub struct Up {
     /// Where the Alipay sandbox listens; loopback only.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8081", value_parser = loopback)]
     pub sandbox_listen: SocketAddr,
+    /// Where the mails of the shop can be read; loopback only.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8082", value_parser = loopback)]
+    pub mail_listen: SocketAddr,
+    /// Where the asks between the parts of the shop can be called over gRPC; loopback only. Its token is in demo.json.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8083", value_parser = loopback)]
+    pub grpc_listen: SocketAddr,
+    /// Open without what was bought before: accounts and catalogue only.
+    #[arg(long)]
+    pub without_history: bool,
     /// Another database than the SQLite file in the data folder: mysql://user:password@host:port/name
     #[arg(long, value_name = "URL", env = "MERX_DATABASE_URL", hide_env_values = true)]
     pub database: Option<String>,
@@ -112,6 +140,28 @@ pub struct Configured {
     pub config: PathBuf,
 }
 
+/// `merx migrate`.
+#[derive(Clone, Debug, Args)]
+pub struct Migrate {
+    /// The configuration file (TOML); `config/embedded.toml` documents every key.
+    #[arg(long, value_name = "FILE")]
+    pub config: PathBuf,
+    /// Print what would run, and run nothing.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// How data is printed.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct Format {
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// `merx audit`.
 #[derive(Clone, Debug, Args)]
 pub struct Audit {
@@ -144,91 +194,46 @@ pub struct DemoPurchase {
     pub data: PathBuf,
 }
 
-/// `merx saga`.
+/// `merx staff`.
 #[derive(Debug, Subcommand)]
-pub enum Saga {
-    /// List what is not finished.
-    List(Place),
-    /// Try a waiting or stuck saga again now.
-    Retry(SagaRef),
-    /// Give a stuck saga up; somebody has settled it by hand.
-    Abandon(SagaRef),
+pub enum Staff {
+    /// Print a code with which the first administrator chooses a password; the shop is stopped meanwhile. Everybody else is
+    /// invited through the API.
+    InviteFirst(InviteFirst),
 }
 
-/// One saga.
+/// `merx staff invite-first`.
 #[derive(Clone, Debug, Args)]
-pub struct SagaRef {
-    /// The saga's id, as `list` prints it.
-    pub id: SagaId,
-    /// Which shop.
-    #[command(flatten)]
-    pub place: Place,
-}
-
-/// `merx dead-letters`.
-#[derive(Debug, Subcommand)]
-pub enum DeadLetters {
-    /// List them.
-    List(Place),
-    /// Hand one to its subscription again.
-    Redrive(DeadLetterRef),
-}
-
-/// One dead letter.
-#[derive(Clone, Debug, Args)]
-pub struct DeadLetterRef {
-    /// The subscription, as `list` prints it.
-    #[arg(value_parser = subscription)]
-    pub subscription: String,
-    /// The message's id, as `list` prints it.
-    pub message: MessageId,
-    /// Which shop.
-    #[command(flatten)]
-    pub place: Place,
-}
-
-fn subscription(text: &str) -> Result<String, String> {
-    let plain = text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'.' || b == b'_');
-    if plain {
-        Ok(text.to_owned())
-    } else {
-        Err("expected a name as `merx dead-letters list` prints it".to_owned())
-    }
-}
-
-/// `merx events`.
-#[derive(Clone, Debug, Args)]
-pub struct Events {
-    /// Whose events.
-    #[arg(value_parser = ["ordering", "payment", "inventory"])]
-    pub context: String,
-    /// Only those after this position.
-    #[arg(long, value_name = "POSITION", default_value_t = 0, allow_negative_numbers = true, value_parser = value_parser!(i64).range(0..))]
-    pub after: i64,
-    /// At most so many (1 to 100000).
-    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = value_parser!(i64).range(1..=100_000))]
-    pub limit: i64,
-    /// Which shop.
-    #[command(flatten)]
-    pub place: Place,
-}
-
-/// `merx rebuild`.
-#[derive(Clone, Debug, Args)]
-pub struct Rebuild {
-    /// Whose read models.
-    #[arg(value_parser = ["ordering", "payment", "inventory"])]
-    pub context: String,
-    /// Which shop.
-    #[command(flatten)]
-    pub place: Place,
+pub struct InviteFirst {
+    /// The administrator's mail address.
+    #[arg(long, value_name = "ADDRESS")]
+    pub email: String,
+    /// The administrator's name.
+    #[arg(long, value_name = "NAME", default_value = "Administrator")]
+    pub name: String,
+    /// The configuration file of the shop.
+    #[arg(long, value_name = "FILE")]
+    pub config: PathBuf,
 }
 
 /// `merx config`.
 #[derive(Debug, Subcommand)]
 pub enum ConfigCommand {
     /// Read a configuration file and say what is wrong with it.
-    Check(Configured),
+    Check(ConfigArgs),
+    /// Print every key as it takes effect, where its value comes from, and no secret.
+    Show(ConfigArgs),
+}
+
+/// `merx config check`, `merx config show`.
+#[derive(Clone, Debug, Args)]
+pub struct ConfigArgs {
+    /// The configuration file (TOML); `config/embedded.toml` documents every key.
+    #[arg(long, value_name = "FILE")]
+    pub config: PathBuf,
+    /// How it is printed.
+    #[command(flatten)]
+    pub format: Format,
 }
 
 /// `merx explain`.

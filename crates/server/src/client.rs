@@ -3,24 +3,42 @@
 
 use std::time::Duration;
 
+use axum::{
+    Router,
+    body::Body,
+    http::{HeaderMap, HeaderName, HeaderValue, header},
+};
 use merx_kernel::{Error, ErrorKind, IdGen, IdKind, Result};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
+use tower::ServiceExt as _;
 
 /// How long a connection may take, and how long an answer: longer than any handler of a shop is given.
 const CONNECT_MAX: Duration = Duration::from_secs(5);
 const ANSWER_MAX: Duration = Duration::from_secs(60);
+/// The largest answer that is read from a shop in this process.
+const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 enum KeyKind {}
 impl IdKind for KeyKind {
     const PREFIX: &'static str = "key";
 }
 
+/// How a shop is reached.
+#[derive(Clone)]
+enum Way {
+    Network {
+        http: reqwest::Client,
+        base: String,
+    },
+    /// A shop of this process, without a socket between.
+    Within(Router),
+}
+
 /// One visitor of a shop.
 #[derive(Clone)]
 pub struct ApiClient {
-    http: reqwest::Client,
-    base: String,
+    way: Way,
     ids: IdGen,
     token: Option<String>,
 }
@@ -73,7 +91,13 @@ impl ApiClient {
             .timeout(ANSWER_MAX)
             .build()
             .map_err(|e| Error::internal("the HTTP client cannot be built").with_source(e))?;
-        Ok(Self { http, base: base.trim_end_matches('/').to_owned(), ids, token: None })
+        let base = base.trim_end_matches('/').to_owned();
+        Ok(Self { way: Way::Network { http, base }, ids, token: None })
+    }
+
+    /// A visitor of a shop in this process, who is not logged in.
+    pub const fn within(router: Router, ids: IdGen) -> Self {
+        Self { way: Way::Within(router), ids, token: None }
     }
 
     /// The same visitor with an access token.
@@ -142,7 +166,10 @@ impl ApiClient {
     }
 
     async fn browse(&self, method: Method, url: &str) -> Result<(StatusCode, String)> {
-        let response = self.http.request(method, url).send().await.map_err(|e| unreachable(url, e))?;
+        let Way::Network { http, .. } = &self.way else {
+            return Err(Error::internal("a shop within the process has no cashier to browse"));
+        };
+        let response = http.request(method, url).send().await.map_err(|e| unreachable(url, e))?;
         let status = response.status();
         Ok((status, response.text().await.map_err(|e| unreachable(url, e))?))
     }
@@ -158,22 +185,58 @@ impl ApiClient {
         body: Option<&Value>,
         key: Option<&str>,
     ) -> Result<Reply> {
-        let url = format!("{}{path}", self.base);
-        let mut request = self.http.request(method, &url);
-        if let Some(body) = body {
-            request = request.json(body);
-        }
+        let mut headers = HeaderMap::new();
+        let mut put = |name: HeaderName, value: String| {
+            let value = HeaderValue::try_from(value)
+                .map_err(|e| Error::internal("a header cannot be sent").with_source(e))?;
+            headers.insert(name, value);
+            Ok::<_, Error>(())
+        };
         if let Some(token) = &self.token {
-            request = request.bearer_auth(token);
+            put(header::AUTHORIZATION, format!("Bearer {token}"))?;
         }
         if let Some(key) = key {
-            request = request.header("Idempotency-Key", key);
+            put(HeaderName::from_static("idempotency-key"), key.to_owned())?;
         }
-        let response = request.send().await.map_err(|e| unreachable(&url, e))?;
-        let status = response.status();
-        let bytes = response.bytes().await.map_err(|e| unreachable(&url, e))?;
-        Ok(Reply { status, body: serde_json::from_slice(&bytes).unwrap_or(Value::Null) })
+        match &self.way {
+            Way::Network { http, base } => {
+                let url = format!("{base}{path}");
+                let mut request = http.request(method, &url).headers(headers);
+                if let Some(body) = body {
+                    request = request.json(body);
+                }
+                let response = request.send().await.map_err(|e| unreachable(&url, e))?;
+                let status = response.status();
+                let bytes = response.bytes().await.map_err(|e| unreachable(&url, e))?;
+                Ok(Reply { status, body: serde_json::from_slice(&bytes).unwrap_or(Value::Null) })
+            }
+            Way::Within(router) => within(router.clone(), method, path, headers, body).await,
+        }
     }
+}
+
+async fn within(
+    router: Router,
+    method: Method,
+    path: &str,
+    headers: HeaderMap,
+    body: Option<&Value>,
+) -> Result<Reply> {
+    let failed = |e: axum::http::Error| Error::internal("a request cannot be made").with_source(e);
+    let content = body.map_or_else(Body::empty, |body| Body::from(body.to_string()));
+    let mut request = axum::http::Request::new(content);
+    *request.method_mut() = method;
+    *request.uri_mut() = path.parse().map_err(|e| failed(axum::http::Error::from(e)))?;
+    *request.headers_mut() = headers;
+    if body.is_some() {
+        let json = HeaderValue::from_static("application/json");
+        request.headers_mut().insert(header::CONTENT_TYPE, json);
+    }
+    let Ok(response) = router.oneshot(request).await;
+    let status = response.status();
+    let bytes = axum::body::to_bytes(response.into_body(), ANSWER_BYTES_MAX).await;
+    let bytes = bytes.map_err(|e| Error::internal("an answer cannot be read").with_source(e))?;
+    Ok(Reply { status, body: serde_json::from_slice(&bytes).unwrap_or(Value::Null) })
 }
 
 fn unreachable(url: &str, cause: reqwest::Error) -> Error {

@@ -1,23 +1,31 @@
 //! What each word of the command line does.
 
 mod admin_client;
+mod archive;
 mod audit;
+mod backup;
+mod configuration;
 mod demo_purchase;
+mod erasures;
 mod events;
+mod migrate;
 mod operate;
+mod progress;
+mod reading;
 mod rebuild;
+mod restore;
+mod staff;
+mod staff_audit;
 
-use std::process::ExitCode;
+use std::{path::Path, process::ExitCode};
 
 use merx_kernel::{Error, Result};
 use merx_platform::telemetry::{self, LogOptions};
 
 pub use crate::error_pages::find as page_of;
 use crate::{
-    cli::{Cli, Command, ConfigCommand, Configured, DeadLetters, Demo, Explain, Saga, Up},
+    cli::{Cli, Command, Demo, Explain, Staff, Up},
     config::Config,
-    files::DataFolder,
-    instance::{self, Mode},
     run,
 };
 
@@ -30,30 +38,23 @@ pub async fn run(cli: Cli) -> Result<ExitCode> {
         None => up(Up::default()).await,
         Some(Command::Up(args)) => up(args).await,
         Some(Command::Serve(args)) => {
-            let config = configured(&args)?;
+            let config = configured(&args.config)?;
             run::serve_configured(config).await.map(|()| ExitCode::SUCCESS)
         }
-        Some(Command::Migrate(args)) => migrate(&args).await,
+        Some(Command::Migrate(args)) => migrate::run(&args).await,
         Some(Command::Audit(args)) => audit::run(args).await,
         Some(Command::Demo(Demo::Purchase(args))) => demo_purchase::run(args).await,
-        Some(Command::Saga(command)) => match command {
-            Saga::List(place) => operate::list_sagas(&place).await,
-            Saga::Retry(saga) => operate::change_saga(&saga.place, saga.id, "retry").await,
-            Saga::Abandon(saga) => operate::change_saga(&saga.place, saga.id, "abandon").await,
-        },
-        Some(Command::DeadLetters(command)) => match command {
-            DeadLetters::List(place) => operate::list_dead_letters(&place).await,
-            DeadLetters::Redrive(letter) => {
-                operate::redrive(&letter.place, &letter.subscription, letter.message).await
-            }
-        },
+        Some(Command::Saga(command)) => operate::saga(command).await,
+        Some(Command::Outbox(args)) => operate::outbox(args).await,
+        Some(Command::DeadLetters(command)) => operate::dead_letters(command).await,
+        Some(Command::Timers(args)) => operate::timers(args).await,
         Some(Command::Events(args)) => events::run(args).await,
         Some(Command::Rebuild(args)) => rebuild::run(args).await,
-        Some(Command::Config(ConfigCommand::Check(args))) => {
-            configured(&args)?;
-            run::say(&format!("{}: valid\n", args.config.display()));
-            Ok(ExitCode::SUCCESS)
-        }
+        Some(Command::Backup(args)) => backup::run(&args).await,
+        Some(Command::Restore(args)) => restore::run(&args).await,
+        Some(Command::Staff(Staff::InviteFirst(args))) => staff::invite_first(args).await,
+        Some(Command::StaffAudit(command)) => staff_audit::run(command).await,
+        Some(Command::Config(command)) => configuration::run(&command),
         Some(Command::Explain(Explain { code })) => explain(&code),
     }
 }
@@ -63,19 +64,9 @@ async fn up(args: Up) -> Result<ExitCode> {
     run::up(args).await.map(|()| ExitCode::SUCCESS)
 }
 
-async fn migrate(args: &Configured) -> Result<ExitCode> {
-    let config = configured(args)?;
-    let _folder = DataFolder::claim(&config.data_dir)?;
-    let shop = instance::open(&config, Mode::ReadWrite)?;
-    shop.migrate().await?;
-    shop.deps.db.close().await;
-    run::say("The tables are up to date.\n");
-    Ok(ExitCode::SUCCESS)
-}
-
 /// Reads a configuration file, and begins to log as it says.
-fn configured(args: &Configured) -> Result<Config> {
-    let config = Config::load(&args.config)?;
+fn configured(file: &Path) -> Result<Config> {
+    let config = Config::load(file)?;
     telemetry::init(&config.log)?;
     Ok(config)
 }

@@ -8,8 +8,9 @@ use std::{
 
 use merx_http::Limits;
 use merx_kernel::{Error, ErrorKind, Result, Secret};
+use merx_notification::NotificationConfig;
 use merx_payment::PaymentConfig;
-use merx_platform::telemetry::LogOptions;
+use merx_platform::{objects::ObjectsConfig, rpc::Token, telemetry::LogOptions};
 use serde::Deserialize;
 
 /// The SQLite file in the data folder.
@@ -30,11 +31,26 @@ pub struct Config {
     /// Log-in.
     #[serde(default)]
     pub accounts: merx_accounts::Settings,
+    /// Carts.
+    #[serde(default)]
+    pub cart: merx_cart::Settings,
     /// Orders.
     #[serde(default)]
     pub orders: OrdersConfig,
     /// Payment.
     pub payment: PaymentConfig,
+    /// Mails.
+    #[serde(default)]
+    pub mail: merx_notification::MailConfig,
+    /// Webhooks.
+    #[serde(default)]
+    pub webhooks: merx_notification::WebhooksConfig,
+    /// Pictures.
+    #[serde(default)]
+    pub objects: ObjectsConfig,
+    /// The asks between contexts, for other processes.
+    #[serde(default)]
+    pub grpc: GrpcConfig,
     /// Logs.
     #[serde(default)]
     pub log: LogOptions,
@@ -76,8 +92,47 @@ impl Default for HttpConfig {
 pub struct OrdersConfig {
     /// How long an order may stay unpaid.
     pub payment_deadline_s: u64,
-    /// How long after its shipping an order counts as received although nobody said so.
+    /// How long after its last delivery an order counts as received although nobody said so.
     pub receipt_after_s: u64,
+    /// How long after its last dispatch an order counts as received although not even the carrier said that it arrived.
+    pub undelivered_after_s: u64,
+}
+
+/// The asks between contexts, for other processes and operators.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct GrpcConfig {
+    /// Where they are served; nowhere unless told.
+    pub listen: Option<SocketAddr>,
+    /// What a caller must show.
+    pub token: Option<Secret<String>>,
+}
+
+impl GrpcConfig {
+    /// Where to listen and the token to demand, if the asks are to be served.
+    ///
+    /// # Errors
+    /// `config.invalid` naming what is missing or wrong.
+    pub fn checked(&self) -> Result<Option<(SocketAddr, Token)>> {
+        let wrong = |pointer: &str, text: String| {
+            Error::new(ErrorKind::Invalid, "config.invalid", "The configuration is not valid.")
+                .with_field(pointer, text)
+        };
+        match (self.listen, &self.token) {
+            (None, None) => Ok(None),
+            (None, Some(_)) => Err(wrong("grpc.listen", "must be given with grpc.token".to_owned())),
+            (Some(_), None) => Err(wrong("grpc.token", "must be given with grpc.listen".to_owned())),
+            (Some(listen), Some(token)) => {
+                let token = Token::new(token).map_err(|e| {
+                    wrong(
+                        "grpc.token",
+                        e.fields().first().map_or_else(|| e.to_string(), |f| f.detail.to_string()),
+                    )
+                })?;
+                Ok(Some((listen, token)))
+            }
+        }
+    }
 }
 
 impl OrdersConfig {
@@ -89,7 +144,7 @@ impl OrdersConfig {
 
 impl Default for OrdersConfig {
     fn default() -> Self {
-        Self { payment_deadline_s: 1_800, receipt_after_s: 1_296_000 }
+        Self { payment_deadline_s: 1_800, receipt_after_s: 1_296_000, undelivered_after_s: 2_592_000 }
     }
 }
 
@@ -117,6 +172,7 @@ impl Config {
         for (name, seconds, range) in [
             ("orders.payment_deadline_s", orders.payment_deadline_s, OrdersConfig::DEADLINE_S),
             ("orders.receipt_after_s", orders.receipt_after_s, OrdersConfig::RECEIPT_S),
+            ("orders.undelivered_after_s", orders.undelivered_after_s, OrdersConfig::RECEIPT_S),
         ] {
             if !range.contains(&seconds) {
                 let (min, max) = range.into_inner();
@@ -126,7 +182,15 @@ impl Config {
         if self.database.url.as_ref().is_some_and(|url| !url.expose().starts_with("mysql://")) {
             all = all.with_field("database.url", "must begin with mysql://; leave it out for SQLite");
         }
-        for part in [self.http.limits.check(), self.accounts.check(), self.payment.check()] {
+        for part in [
+            self.http.limits.check(),
+            self.accounts.check(),
+            self.cart.check(),
+            self.payment.check(),
+            self.notification().check(),
+            self.objects.check(),
+            self.grpc.checked().map(drop),
+        ] {
             match part {
                 Ok(()) => {}
                 Err(error) if error.fields().is_empty() => return Err(error),
@@ -139,6 +203,11 @@ impl Config {
             }
         }
         if all.fields().is_empty() { Ok(()) } else { Err(all) }
+    }
+
+    /// Mails and webhooks, as their context takes them.
+    pub fn notification(&self) -> NotificationConfig {
+        NotificationConfig { mail: self.mail.clone(), webhooks: self.webhooks.clone() }
     }
 
     /// The URL of the database.

@@ -1,5 +1,10 @@
 //! What `merx up` makes up once for each data folder: accounts with fresh passwords, sandbox keys, a catalogue with
-//! stock. Every step has an identity made beforehand, so that a start killed half-way is finished by the next.
+//! stock, and what was bought before. Every step has an identity made beforehand, so that a start killed half-way is
+//! finished by the next.
+
+mod catalogue;
+pub mod history;
+mod pictures;
 
 use std::path::Path;
 
@@ -10,16 +15,11 @@ use merx_accounts::{
     domain::email::Email,
 };
 use merx_alipay::{PrivateKey, PublicKey};
-use merx_catalogue::{
-    commands::create_product,
-    domain::{LocalText, Product, ProductOption, SkuSpec},
-};
-use merx_contracts::ids::{ProductId, Sku};
-use merx_inventory::commands::{StockReceipt, receive_stock};
-use merx_kernel::{BoundedText, Currency, Entropy, Error, Id, Money, Result, Role};
+use merx_kernel::{BoundedText, Entropy, Error, Result, Role};
+use merx_sql::Db;
 use serde::{Deserialize, Serialize};
 
-use crate::{files, shop::Shop};
+use crate::{config::Config, files, shop::Shop};
 
 /// The application of the demo at the sandbox.
 pub const APP_ID: &str = "2021000000000001";
@@ -38,9 +38,24 @@ pub struct DemoAccount {
     pub password: String,
 }
 
+/// Where a demo listens and stores.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct DemoPlace {
+    /// The API.
+    pub api_url: String,
+    /// The sandbox.
+    pub sandbox_url: String,
+    /// The mail viewer.
+    pub mail_url: String,
+    /// The internal gRPC port.
+    pub grpc_url: String,
+    /// Another database than the SQLite file in the data folder.
+    pub database_url: Option<String>,
+}
+
 /// What was made up for a data folder.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Demo {
     /// The accounts.
     pub accounts: Vec<DemoAccount>,
@@ -48,14 +63,17 @@ pub struct Demo {
     pub merchant_key: String,
     /// The sandbox's private key, PEM.
     pub sandbox_key: String,
-    /// Where the API was last.
-    pub api_url: String,
-    /// Where the sandbox was last.
-    pub sandbox_url: String,
-    /// Another database than the SQLite file in the data folder.
-    pub database_url: Option<String>,
-    /// Whether everything below was loaded into the database.
+    /// Where it was last.
+    #[serde(flatten)]
+    pub place: DemoPlace,
+    /// What a caller of the internal gRPC port must show.
+    #[serde(default)]
+    pub grpc_token: String,
+    /// Whether accounts, catalogue and stock were loaded into the database, …
     pub loaded: bool,
+    /// … and what was bought before.
+    #[serde(default)]
+    pub lived: bool,
 }
 
 impl Demo {
@@ -65,7 +83,11 @@ impl Demo {
     /// `server.data_dir` when its file cannot be read or written.
     pub fn of(dir: &Path, entropy: &dyn Entropy) -> Result<Self> {
         let path = dir.join(files::DEMO);
-        if let Some(demo) = files::read(&path)? {
+        if let Some(mut demo) = files::read::<Self>(&path)? {
+            // A demo from before there was such a port.
+            if demo.grpc_token.is_empty() {
+                demo.grpc_token = grpc_token(entropy);
+            }
             return Ok(demo);
         }
         let account = |role: Role, name: &str| DemoAccount {
@@ -77,25 +99,34 @@ impl Demo {
         let demo = Self {
             accounts: vec![
                 account(Role::Customer, "buyer"),
+                account(Role::Support, "support"),
+                account(Role::ProductManager, "products"),
+                account(Role::Operator, "operator"),
                 account(Role::Warehouse, "warehouse"),
                 account(Role::Administrator, "admin"),
+                account(Role::Customer, "linxia"),
+                account(Role::Customer, "chenhao"),
+                account(Role::Customer, "zhouke"),
+                account(Role::Customer, "yinuo"),
+                account(Role::Customer, "sunhe"),
             ],
+            grpc_token: grpc_token(entropy),
             merchant_key: merchant_key.to_pem()?,
             sandbox_key: sandbox_key.to_pem()?,
-            api_url: String::new(),
-            sandbox_url: String::new(),
-            database_url: None,
+            place: DemoPlace::default(),
             loaded: false,
+            lived: false,
         };
         files::write(&path, &demo)?;
         Ok(demo)
     }
 
     /// Says where the shop listens and stores now, for the other commands. Kept by [`load`], once the shop is open.
-    pub fn move_to(&mut self, api_url: String, sandbox_url: String, database_url: Option<String>) {
+    pub fn move_to(&mut self, place: &DemoPlace) {
         // Another database has none of what this one was filled with.
-        self.loaded &= database_url == self.database_url;
-        (self.api_url, self.sandbox_url, self.database_url) = (api_url, sandbox_url, database_url);
+        let same = place.database_url == self.place.database_url;
+        (self.loaded, self.lived) = (self.loaded && same, self.lived && same);
+        self.place = place.clone();
     }
 
     /// The account with this role.
@@ -130,6 +161,11 @@ fn two_keys() -> Result<(PrivateKey, PrivateKey)> {
     })
 }
 
+/// Twice as long as a password: nobody types it.
+fn grpc_token(entropy: &dyn Entropy) -> String {
+    format!("{}-{}", password(entropy), password(entropy))
+}
+
 /// Four groups of five characters that cannot be mistaken for one another: about 98 bits.
 fn password(entropy: &dyn Entropy) -> String {
     const LETTERS: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
@@ -139,40 +175,21 @@ fn password(entropy: &dyn Entropy) -> String {
     letters.chunks(5).map(|group| group.iter().collect::<String>()).collect::<Vec<_>>().join("-")
 }
 
-#[derive(Deserialize)]
-struct Catalogue {
-    currency: Currency,
-    products: Vec<CatalogueProduct>,
-}
-#[derive(Deserialize)]
-struct CatalogueProduct {
-    title: LocalText<200>,
-    description: LocalText<4000>,
-    options: Vec<ProductOption>,
-    skus: Vec<CatalogueSku>,
-}
-#[derive(Deserialize)]
-struct CatalogueSku {
-    sku: Sku,
-    choices: Vec<u16>,
-    price_minor: i64,
-    weight_grams: u32,
-    stock: i64,
-}
-
-/// 2026-01-01 in the time part of a version 7 UUID: demo products have the same ids in every shop.
-const PRODUCT_IDS: u128 = 0x019b_76da_a800_7000_8000_0000_0000_0000;
-/// The stock entries of the demo, likewise.
-const ENTRY_IDS: u128 = 0x019b_76da_a800_7000_9000_0000_0000_0000;
-
-/// Loads accounts, catalogue and stock into a shop that has none of it yet, and remembers that.
+/// Loads accounts, catalogue and stock into a shop that has none of it yet, lets it live through its past unless that is
+/// not wanted, and remembers both.
 ///
 /// # Errors
 /// What the contexts answer; `server.data_dir` when the demo's file cannot be read or written.
-pub async fn load(shop: &Shop, demo: &mut Demo, dir: &Path) -> Result<()> {
+pub async fn load(shop: &Shop, demo: &mut Demo, dir: &Path, past: Option<(&Config, &Db)>) -> Result<()> {
     if !demo.loaded {
         load_rows(shop, demo).await?;
         demo.loaded = true;
+    }
+    if let Some((config, sandbox_db)) = past.filter(|_| !demo.lived) {
+        // It is begun once: what a crash leaves undone of it stays so.
+        demo.lived = true;
+        files::write(&dir.join(files::DEMO), demo)?;
+        history::live(shop, config, sandbox_db, demo).await?;
     }
     let path = dir.join(files::DEMO);
     // A start that changes nothing needs no room on the disk.
@@ -182,22 +199,9 @@ pub async fn load(shop: &Shop, demo: &mut Demo, dir: &Path) -> Result<()> {
 /// Everything at once, so that it shares commits; each piece has an identity of its own, and what is there already stays
 /// as it is.
 async fn load_rows(shop: &Shop, demo: &Demo) -> Result<()> {
-    let catalogue: Catalogue = serde_json::from_str(include_str!("../demo/catalogue.json"))
-        .map_err(|e| Error::internal("the demo catalogue cannot be read").with_source(e))?;
     let accounts = try_join_all(demo.accounts.iter().map(|account| load_account(shop, account)));
-    let stock: Vec<(Sku, i64)> =
-        catalogue.products.iter().flat_map(|p| &p.skus).map(|s| (s.sku.clone(), s.stock)).collect();
-    let stock = try_join_all((ENTRY_IDS + 1..).zip(stock).map(|(entry, (sku, quantity))| {
-        let reason = Some("demo catalogue".to_owned());
-        receive_stock(&shop.inventory, StockReceipt { entry: Id::from_bits(entry), sku, quantity, reason })
-    }));
-    let currency = catalogue.currency;
-    let products =
-        try_join_all((PRODUCT_IDS..).zip(catalogue.products).map(|(id, product)| {
-            create_product(&shop.catalogue, product.priced(Id::from_bits(id), currency))
-        }));
-    let (accounts, stock, products) = tokio::join!(accounts, stock, products);
-    accounts.and(stock.map(drop)).and(products.map(drop))
+    let (accounts, goods) = tokio::join!(accounts, catalogue::load(shop));
+    accounts.and(goods)
 }
 
 async fn load_account(shop: &Shop, account: &DemoAccount) -> Result<()> {
@@ -213,15 +217,34 @@ async fn load_account(shop: &Shop, account: &DemoAccount) -> Result<()> {
     }
 }
 
-impl CatalogueProduct {
-    fn priced(self, id: ProductId, currency: Currency) -> Product {
-        let Self { title, description, options, skus } = self;
-        let skus = skus.into_iter().map(|of| SkuSpec {
-            sku: of.sku,
-            choices: of.choices,
-            price: Money::new(of.price_minor, currency),
-            weight_grams: of.weight_grams,
-        });
-        Product { id, title, description, options, skus: skus.collect() }
-    }
+/// The sandbox as the demo's keys make it.
+///
+/// # Errors
+/// `Invalid` when a key in the file is broken.
+pub fn sandbox_config(demo: &Demo) -> Result<merx_alipay_sandbox::Config> {
+    let (merchant_key, alipay_key) = demo.sandbox_keys()?;
+    Ok(merx_alipay_sandbox::Config {
+        app_id: APP_ID.to_owned(),
+        seller_id: SELLER_ID.to_owned(),
+        merchant_key,
+        alipay_key,
+        public_url: demo.place.sandbox_url.clone(),
+    })
+}
+
+/// Where the buyers of the demo live.
+fn address_of(buyer: usize) -> serde_json::Value {
+    const HOMES: [[&str; 6]; 6] = [
+        ["浙江省", "杭州市", "西湖区龙井路 1 号", "310013", "王小明", "13800138000"],
+        ["上海市", "上海市", "徐汇区武康路 99 号 3 楼", "200031", "林夏", "13800138001"],
+        ["北京市", "北京市", "东城区五道营胡同 22 号", "100007", "陈浩", "13800138002"],
+        ["广东省", "深圳市", "南山区科技园南路 8 号 1201", "518057", "周可", "13800138003"],
+        ["四川省", "成都市", "锦江区三圣花乡 6 组", "610063", "赵一诺", "13800138004"],
+        ["陕西省", "西安市", "碑林区书院门 12 号", "710001", "孙禾", "13800138005"],
+    ];
+    let [region, city, line1, postcode, recipient, phone] = HOMES[buyer % HOMES.len()];
+    serde_json::json!({
+        "country": "CN", "region": region, "city": city, "line1": line1,
+        "postcode": postcode, "recipient": recipient, "phone": phone,
+    })
 }

@@ -12,8 +12,14 @@ use serde::{Serialize, de::DeserializeOwned};
 
 /// The key that signs access tokens.
 pub const SIGNING_KEY: &str = "signing.key";
+/// The key that codes and the links of guests are made from.
+pub const CODES_KEY: &str = "codes.key";
 /// Accounts, passwords and keys of the demo.
 pub const DEMO: &str = "demo.json";
+/// The mails of the demo, for the viewer.
+pub const MAILS: &str = "mails";
+/// Who was erased: beside the database, so that a back-up of it cannot bring anybody back.
+pub const ERASURES: &str = "erasures.log";
 /// Held by the process that may change the folder.
 const LOCK: &str = "merx.lock";
 

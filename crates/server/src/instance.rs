@@ -5,18 +5,21 @@ use std::{
     sync::Arc,
 };
 
-use merx_kernel::{Clock, Entropy, Error, Result, Secret};
+use merx_kernel::{Clock, Currency, Entropy, Error, Result, Secret};
+use merx_notification::{MailConfig, Ways, WebhooksConfig};
 use merx_payment::{AlipayConfig, PaymentConfig, provider::Network};
 use merx_platform::{
     Deps,
+    objects::{FolderStore, ObjectStore, ObjectsConfig, ObjectsPlace},
     telemetry::LogOptions,
     time::{OsEntropy, SystemClock},
 };
+use merx_s3::S3Store;
 use merx_sql::{Db, DbOptions};
 
 use crate::{
     cli::Place,
-    config::{self, Config, DatabaseConfig, HttpConfig, OrdersConfig},
+    config::{self, Config, DatabaseConfig, GrpcConfig, HttpConfig, OrdersConfig},
     demo::{self, Demo},
     files,
     shop::{self, Settings, Shop, Topology},
@@ -40,18 +43,29 @@ pub fn demo_config(data_dir: &Path, demo: &Demo, http: HttpConfig, orders: Order
     let alipay = AlipayConfig {
         app_id: demo::APP_ID.to_owned(),
         seller_id: demo::SELLER_ID.to_owned(),
-        gateway_url: format!("{}/gateway.do", demo.sandbox_url),
+        gateway_url: format!("{}/gateway.do", demo.place.sandbox_url),
         private_key: Secret::new(demo.merchant_key.clone()),
         alipay_public_key: sandbox_key.public_key()?.to_pem()?,
-        notify_url: format!("{}/v1/payments/alipay/notifications", demo.api_url),
+        notify_url: format!("{}/v1/payments/alipay/notifications", demo.place.api_url),
         return_url: None,
     };
     Ok(Config {
         data_dir: data_dir.to_owned(),
-        database: DatabaseConfig { url: demo.database_url.clone().map(Secret::new) },
+        database: DatabaseConfig { url: demo.place.database_url.clone().map(Secret::new) },
         http,
         orders,
         payment: PaymentConfig { alipay },
+        cart: merx_cart::Settings::default(),
+        mail: MailConfig {
+            url: Some(format!("folder:{}", absolute(&data_dir.join(files::MAILS))?.display())),
+            public_url: demo.place.api_url.clone(),
+            from: "Merx 演示商店 <orders@demo.merx.test>".to_owned(),
+            ..MailConfig::default()
+        },
+        // Whoever tries the demo may have an endpoint on the same machine.
+        webhooks: WebhooksConfig { allow_loopback: true, ..WebhooksConfig::default() },
+        objects: ObjectsConfig::default(),
+        grpc: GrpcConfig::default(),
         log: LogOptions::default(),
         accounts: merx_accounts::Settings::default(),
     })
@@ -68,28 +82,74 @@ pub fn open(config: &Config, mode: Mode) -> Result<Shop> {
     let mut options = DbOptions::new(clock.clone());
     options.read_only = mode == Mode::ReadOnly;
     let db = Db::open(&config.database_url(), options, &shop::sequenced())?;
-    let signing_key = match mode {
-        Mode::ReadWrite => {
-            merx_accounts::signing_key::load_or_create(&config.data_dir.join(files::SIGNING_KEY), &*entropy)?
-        }
-        Mode::ReadOnly => unused_key(&*entropy),
+    let keys = match mode {
+        Mode::ReadWrite => Keys::load(config, &*entropy)?,
+        Mode::ReadOnly => Keys { signing: unused_key(&*entropy), codes: unused_key(&*entropy) },
     };
-    let deps = Deps::new(db, clock, entropy);
-    let settings = Settings {
+    let settings = settings(config, keys, clock.clone(), entropy.clone())?;
+    Shop::wire(Deps::new(db, clock, entropy), settings)
+}
+
+/// The secrets a shop makes for itself and keeps in its data folder.
+pub struct Keys {
+    signing: Secret<Vec<u8>>,
+    codes: Secret<Vec<u8>>,
+}
+
+impl Keys {
+    /// Those of a data folder; made when they are missing.
+    ///
+    /// # Errors
+    /// `server.data_dir` for files that cannot be read or written.
+    pub fn load(config: &Config, entropy: &dyn Entropy) -> Result<Self> {
+        let of =
+            |name: &str| merx_accounts::signing_key::load_or_create(&config.data_dir.join(name), entropy);
+        Ok(Self { signing: of(files::SIGNING_KEY)?, codes: of(files::CODES_KEY)? })
+    }
+}
+
+/// What a configuration makes of a shop.
+///
+/// # Errors
+/// `config.invalid`; `Internal` when a client for what is outside cannot be set up.
+pub fn settings(
+    config: &Config,
+    keys: Keys,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+) -> Result<Settings> {
+    let objects: Arc<dyn ObjectStore> = match config.objects.place(&config.data_dir)? {
+        ObjectsPlace::Folder(folder) => Arc::new(FolderStore::open(folder)?),
+        ObjectsPlace::S3 { .. } => Arc::new(S3Store::open(&config.objects, clock, entropy)?),
+    };
+    let notification = config.notification();
+    Ok(Settings {
         limits: config.http.limits.clone(),
         trusted_proxies: config.http.trusted_proxies.clone(),
         ordering: merx_ordering::Settings {
             payment_window_ms: config.orders.payment_deadline_s * 1000,
             receipt_window_ms: config.orders.receipt_after_s * 1000,
+            undelivered_window_ms: config.orders.undelivered_after_s * 1000,
             ..merx_ordering::Settings::default()
         },
         payment: config.payment.clone(),
         accounts: config.accounts.clone(),
-        signing_key,
+        cart: config.cart.clone(),
+        signing_key: keys.signing,
+        code_key: keys.codes,
+        erasures: Some(config.data_dir.join(files::ERASURES)),
         outbound: Arc::new(Network::new()?),
+        catalogue: merx_catalogue::Settings { currency: Currency::CNY, objects },
+        ways: Ways::of_config(&notification)?,
+        notification,
         topology: Topology::Local,
-    };
-    Shop::wire(deps, settings)
+    })
+}
+
+fn absolute(path: &Path) -> Result<PathBuf> {
+    std::path::absolute(path).map_err(|e| {
+        Error::unavailable("server.data_dir", "The data folder has no absolute path.").with_source(e)
+    })
 }
 
 /// A shop that is only read signs nothing.

@@ -9,6 +9,7 @@ pub mod config;
 pub mod demo;
 mod error_pages;
 pub mod files;
+pub mod grpc;
 pub mod instance;
 pub mod run;
 pub mod shop;

@@ -1,12 +1,13 @@
 //! Listening, waiting for a signal, and stopping in order.
 
-use std::{io::Write as _, net::SocketAddr, path::Path, sync::Arc, time::Duration};
+use std::{io::Write as _, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::Router;
 use merx_alipay_sandbox::{Sandbox, Web};
 use merx_http::Limits;
-use merx_kernel::{Error, ErrorKind, Result, Role};
-use merx_platform::time::OsEntropy;
+use merx_kernel::{Error, ErrorKind, Result, Role, Secret};
+use merx_notification::transport::Folder;
+use merx_platform::{rpc::Token, time::OsEntropy};
 use merx_sql::Db;
 use tokio::{
     net::TcpListener,
@@ -15,11 +16,12 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    admin,
+    admin::{self, Operations},
     cli::Up,
-    config::{Config, HttpConfig, OrdersConfig},
-    demo::{self, Demo},
-    files::DataFolder,
+    config::{Config, GrpcConfig, HttpConfig, OrdersConfig},
+    demo::{self, Demo, DemoPlace},
+    files::{self, DataFolder},
+    grpc,
     instance::{self, Mode},
     shop::{self, Running, Shop},
 };
@@ -34,7 +36,7 @@ const SHUTDOWN_MAX: Duration = Duration::from_secs(30);
 pub async fn up(args: Up) -> Result<()> {
     shop::refuse_fault_switches()?;
     let _folder = DataFolder::claim(&args.data)?;
-    let (mut demo, listener, sandbox_listener) = prepare_demo(&args).await?;
+    let (mut demo, demo_doors) = prepare_demo(&args).await?;
     let limits = Limits {
         client_requests_per_minute_max: args.requests_per_minute,
         client_burst_max: args.requests_per_minute / 5,
@@ -44,18 +46,25 @@ pub async fn up(args: Up) -> Result<()> {
     };
     let http = HttpConfig { listen: args.listen, limits, ..HttpConfig::default() };
     let orders = OrdersConfig { payment_deadline_s: args.payment_deadline_s, ..OrdersConfig::default() };
-    let config = instance::demo_config(&args.data, &demo, http, orders)?;
+    let mut config = instance::demo_config(&args.data, &demo, http, orders)?;
+    config.grpc =
+        GrpcConfig { listen: Some(args.grpc_listen), token: Some(Secret::new(demo.grpc_token.clone())) };
+    let DemoDoors { api, sandbox: sandbox_listener, mails, grpc } = demo_doors;
+    let doors = Doors { api, grpc: config.grpc.checked()?.map(|(_, token)| (grpc, token)) };
     let shop = instance::open(&config, Mode::ReadWrite)?;
     shop.migrate().await?;
-    demo::load(&shop, &mut demo, &args.data).await?;
     let sandbox_db = instance::open_sandbox_db(&args.data, Mode::ReadWrite)?;
+    let past = (!args.without_history).then_some((&config, &sandbox_db));
+    demo::load(&shop, &mut demo, &args.data, past).await?;
+    let letters = merx_notification::viewer::router(Folder::new(args.data.join(files::MAILS)))?;
     let pages = sandbox(&shop, &demo, sandbox_db.clone()).await?;
     let running = shop.start().await?;
     let stop = CancellationToken::new();
     let limits = &config.http.limits;
     let sandbox = merx_http::serve(sandbox_listener, pages, limits, &[], &shop.deps.tasks, stop.cancelled());
-    let shop = run(&shop, running, listener, &config, &stop, || greet(&args.data, &demo));
-    let (outcome, ()) = tokio::join!(shop, sandbox);
+    let mails = merx_http::serve(mails, letters, limits, &[], &shop.deps.tasks, stop.cancelled());
+    let shop = run(&shop, running, doors, &config, &stop, || greet(&args, &demo));
+    let (outcome, (), ()) = tokio::join!(shop, sandbox, mails);
     sandbox_db.close().await;
     outcome
 }
@@ -67,39 +76,62 @@ pub async fn up(args: Up) -> Result<()> {
 pub async fn serve_configured(config: Config) -> Result<()> {
     shop::refuse_fault_switches()?;
     let _folder = DataFolder::claim(&config.data_dir)?;
-    let listener = bind(config.http.listen, "[http] listen").await?;
-    let url = url_of(&listener)?;
+    let api = bind(config.http.listen, "[http] listen").await?;
+    let url = url_of(&api)?;
+    let grpc = match config.grpc.checked()? {
+        None => None,
+        Some((listen, token)) => Some((bind(listen, "[grpc] listen").await?, token)),
+    };
+    let doors = Doors { api, grpc };
     let shop = instance::open(&config, Mode::ReadWrite)?;
     shop.migrate().await?;
     let running = shop.start().await?;
     let stop = CancellationToken::new();
-    run(&shop, running, listener, &config, &stop, || say(&format!("Merx is open at {url}\n"))).await
+    run(&shop, running, doors, &config, &stop, || say(&format!("Merx is open at {url}\n"))).await
 }
 
 /// The pages of the sandbox, at work on its own database.
 async fn sandbox(shop: &Shop, demo: &Demo, db: Db) -> Result<Router> {
-    let (merchant_key, alipay_key) = demo.sandbox_keys()?;
-    let config = merx_alipay_sandbox::Config {
-        app_id: demo::APP_ID.to_owned(),
-        seller_id: demo::SELLER_ID.to_owned(),
-        merchant_key,
-        alipay_key,
-        public_url: demo.sandbox_url.clone(),
-    };
+    let config = demo::sandbox_config(demo)?;
     let (clock, entropy) = (shop.deps.clock.clone(), shop.deps.entropy.clone());
     let web = Arc::new(Web::new()?);
     let (pages, _) = Sandbox::start(config, db, clock, entropy, &shop.deps.tasks, web).await?;
     Ok(pages)
 }
 
+/// Where a shop is entered.
+struct Doors {
+    api: TcpListener,
+    /// The asks, and what a caller must show.
+    grpc: Option<(TcpListener, Token)>,
+}
+
+/// The doors of a demo.
+struct DemoDoors {
+    api: TcpListener,
+    sandbox: TcpListener,
+    mails: TcpListener,
+    grpc: TcpListener,
+}
+
 /// Binds first, so that a port in use is told before anything is made, and the addresses are known.
-async fn prepare_demo(args: &Up) -> Result<(Demo, TcpListener, TcpListener)> {
-    let listener = bind(args.listen, "--listen").await?;
-    let sandbox_listener = bind(args.sandbox_listen, "--sandbox-listen").await?;
+async fn prepare_demo(args: &Up) -> Result<(Demo, DemoDoors)> {
+    let doors = DemoDoors {
+        api: bind(args.listen, "--listen").await?,
+        sandbox: bind(args.sandbox_listen, "--sandbox-listen").await?,
+        mails: bind(args.mail_listen, "--mail-listen").await?,
+        grpc: bind(args.grpc_listen, "--grpc-listen").await?,
+    };
     instance::refuse_stranger(&args.data)?;
     let mut demo = Demo::of(&args.data, &OsEntropy)?;
-    demo.move_to(url_of(&listener)?, url_of(&sandbox_listener)?, args.database.clone());
-    Ok((demo, listener, sandbox_listener))
+    demo.move_to(&DemoPlace {
+        api_url: url_of(&doors.api)?,
+        sandbox_url: url_of(&doors.sandbox)?,
+        mail_url: url_of(&doors.mails)?,
+        grpc_url: url_of(&doors.grpc)?,
+        database_url: args.database.clone(),
+    });
+    Ok((demo, doors))
 }
 
 async fn bind(address: SocketAddr, flag: &str) -> Result<TcpListener> {
@@ -127,7 +159,7 @@ fn url_of(listener: &TcpListener) -> Result<String> {
 async fn run(
     shop: &Shop,
     running: Running,
-    listener: TcpListener,
+    doors: Doors,
     config: &Config,
     stop: &CancellationToken,
     ready: impl FnOnce(),
@@ -138,12 +170,21 @@ async fn run(
     let (mut signals, mut impatience) = (Signals::new()?, Signals::new()?);
     let tasks = &shop.deps.tasks;
     let admin_stop = stop.clone();
+    let admin = running.admin.merge(admin::operations(Operations::of(shop)));
     drop(tasks.spawn("server.admin", async move {
-        let served = axum::serve(socket, running.admin).with_graceful_shutdown(admin_stop.cancelled_owned());
+        let served = axum::serve(socket, admin).with_graceful_shutdown(admin_stop.cancelled_owned());
         if let Err(error) = served.await {
             tracing::error!(%error, "the admin socket ended");
         }
     }));
+    if let Some((listener, token)) = doors.grpc {
+        let (services, end) = (shop.services.clone(), stop.clone());
+        drop(tasks.spawn("server.grpc", async move {
+            if let Err(error) = grpc::serve(listener, services, token, end.cancelled_owned()).await {
+                tracing::error!(error = %error.chain(), "the internal port ended");
+            }
+        }));
+    }
     ready();
     let health = running.health;
     let serving = async {
@@ -155,7 +196,7 @@ async fn run(
             stop.cancel();
         };
         let HttpConfig { limits, trusted_proxies, .. } = &config.http;
-        merx_http::serve(listener, running.router, limits, trusted_proxies, tasks, told).await;
+        merx_http::serve(doors.api, running.router, limits, trusted_proxies, tasks, told).await;
         let ended = tasks.shutdown(SHUTDOWN_MAX).await;
         shop.deps.db.close().await;
         // The next start would replace it: one that stays does no harm.
@@ -202,12 +243,17 @@ impl Signals {
 }
 
 /// Tells where to click. To standard output: it is what the command is asked for, not a log.
-fn greet(dir: &Path, demo: &Demo) {
+fn greet(args: &Up, demo: &Demo) {
+    let Demo { place, .. } = demo;
+    let dir = &args.data;
     let mut text = format!(
-        "\nMerx is open.\n\n  API             {api}  (described at {api}/openapi.json)\n  Alipay sandbox  {sandbox}\n\n  \
+        "\nMerx is open.\n\n  API             {api}  (to read: {api}/docs)\n  Alipay sandbox  {sandbox}\n  \
+         Mails           {mails}\n  gRPC            {grpc}  (token in demo.json)\n\n  \
          demo accounts, made for this data folder ({dir}):\n",
-        api = demo.api_url,
-        sandbox = demo.sandbox_url,
+        api = place.api_url,
+        sandbox = place.sandbox_url,
+        mails = place.mail_url,
+        grpc = place.grpc_url.trim_start_matches("http://"),
         dir = dir.display(),
     );
     for account in &demo.accounts {
@@ -228,6 +274,14 @@ fn greet(dir: &Path, demo: &Demo) {
 
 /// Writes to standard output; a closed pipe is no reason to stop a shop.
 pub fn say(text: &str) {
+    let _ = try_say(text);
+}
+
+/// Writes to standard output, for commands that end when nobody reads any more.
+///
+/// # Errors
+/// It is closed.
+pub fn try_say(text: &str) -> std::io::Result<()> {
     let mut out = std::io::stdout().lock();
-    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    out.write_all(text.as_bytes()).and_then(|()| out.flush())
 }

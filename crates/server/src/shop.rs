@@ -1,6 +1,6 @@
 //! The wiring, in straight lines: which context is given what, in the order of who asks whom.
 
-use std::{net::IpAddr, sync::Arc};
+use std::{net::IpAddr, path::PathBuf, sync::Arc};
 
 use axum::Router;
 use merx_auditor::{Audit, Context, ProviderEntry};
@@ -19,11 +19,12 @@ use tonic::service::Routes;
 use crate::{
     admin::{self, Admin},
     asks::{Asks, Counted},
+    grpc::Services,
 };
 
 /// Every context, in the order of who asks whom.
 pub const CONTEXTS: &[&str] =
-    &["accounts", "catalogue", "inventory", "payment", "shipping", "cart", "ordering"];
+    &["accounts", "catalogue", "inventory", "payment", "shipping", "notification", "cart", "ordering"];
 
 /// The tables whose rows get positions.
 pub fn sequenced() -> Vec<SequencedTable> {
@@ -65,8 +66,20 @@ pub struct Settings {
     pub payment: PaymentConfig,
     /// Log-in.
     pub accounts: merx_accounts::Settings,
+    /// Carts.
+    pub cart: merx_cart::Settings,
+    /// Prices and pictures.
+    pub catalogue: merx_catalogue::Settings,
+    /// Mails and webhooks, and …
+    pub notification: merx_notification::NotificationConfig,
+    /// … how they leave.
+    pub ways: merx_notification::Ways,
     /// The key that signs access tokens.
     pub signing_key: Secret<Vec<u8>>,
+    /// The key that codes and the links of guests are made from.
+    pub code_key: Secret<Vec<u8>>,
+    /// Where it is kept, beside the database, who was erased.
+    pub erasures: Option<PathBuf>,
     /// How the payment provider is reached.
     pub outbound: Arc<dyn Outbound>,
     /// How contexts reach each other.
@@ -83,6 +96,11 @@ pub struct Shop {
     pub routes: Vec<Route>,
     /// For accounts and demo data.
     pub accounts: merx_accounts::State,
+    /// The services of the asks, for the internal port.
+    pub services: Services,
+    cart: merx_cart::State,
+    notification: merx_notification::State,
+    ordering: merx_ordering::context::Ordering,
     /// For demo data.
     pub catalogue: merx_catalogue::State,
     /// For demo data and the watch over orphans.
@@ -115,41 +133,69 @@ impl Shop {
             ordering,
             payment,
             accounts,
+            cart,
+            catalogue,
+            notification,
+            ways,
             signing_key,
+            code_key,
+            erasures,
             outbound,
             topology,
         } = settings;
         let mut modules = Vec::new();
         let mut routes = Vec::new();
+        let mut services = Services::new();
         let asks = Asks::register(&deps.metrics);
         let mut join = |deps: &mut Deps, context: ContextModule| {
             if let Some(rpc) = &context.module.rpc {
                 let name = context.module.name();
-                deps.peers.insert(name, topology.peer(asks.counted(name, rpc.clone())));
+                let service = asks.counted(name, rpc.clone());
+                services.insert(name, service.clone());
+                deps.peers.insert(name, topology.peer(service));
             }
             routes.extend(context.routes);
             modules.push(context.module);
         };
 
-        let accounts = merx_accounts::State::new(&deps, accounts, &signing_key)?;
+        let accounts = merx_accounts::State::with_code_key(&deps, accounts, &signing_key, &code_key)?;
+        if let Some(file) = erasures {
+            accounts.keep_erasures_in(file);
+        }
         join(&mut deps, merx_accounts::module(&accounts, &limits));
-        let catalogue = merx_catalogue::State::new(&deps);
-        let context = merx_catalogue::module(&catalogue);
-        join(&mut deps, context);
+        let catalogue = merx_catalogue::State::new(&deps, catalogue);
+        join(&mut deps, merx_catalogue::module(&catalogue, &limits));
         let inventory = merx_inventory::State::new(&deps);
         join(&mut deps, merx_inventory::module(&inventory, &limits));
         let payment = merx_payment::module(&deps, &limits, &payment, outbound)?;
         join(&mut deps, payment);
-        let tariff = merx_shipping::Tariff::default();
-        let shipping = merx_shipping::State::new(&deps, tariff, &deps.peer("accounts")?);
+        let (tariff, accounts_peer) = (merx_shipping::Tariff::default(), deps.peer("accounts")?);
+        let shipping = merx_shipping::State::new(&deps, tariff, &accounts_peer);
         join(&mut deps, merx_shipping::module(&shipping, &limits));
-        let cart = merx_cart::module(&deps)?;
-        join(&mut deps, cart);
-        let ordering = merx_ordering::module(&deps, ordering, &limits)?;
-        join(&mut deps, ordering);
+        let notification = merx_notification::State::new(&deps, &deps.peer("accounts")?, notification, ways)?;
+        join(&mut deps, merx_notification::module(&notification, &limits));
+        let cart = merx_cart::State::new(&deps, cart)?;
+        join(&mut deps, merx_cart::module(&cart));
+        let ordering = merx_ordering::ordering(&deps, ordering)?;
+        let module = merx_ordering::inner(&ordering);
+        let context = ContextModule { module, routes: merx_ordering::routes(ordering.clone(), &limits) };
+        join(&mut deps, context);
 
         routes.push(crate::error_pages::route());
-        Ok(Self { deps, modules, routes, accounts, catalogue, inventory, limits, trusted_proxies })
+        Ok(Self {
+            deps,
+            modules,
+            routes,
+            accounts,
+            services,
+            cart,
+            notification,
+            ordering,
+            catalogue,
+            inventory,
+            limits,
+            trusted_proxies,
+        })
     }
 
     /// Brings every context's tables up to date.
@@ -169,8 +215,12 @@ impl Shop {
     /// `Internal` when the contexts do not fit together; what the database answers.
     pub async fn start(&self) -> Result<Running> {
         merx_accounts::start(&self.accounts, &self.deps).await?;
+        merx_ordering::bring_up_to_date(&self.ordering).await?;
         let background = merx_platform::module::start(&self.deps, &self.modules)?;
         merx_inventory::start(&self.inventory, &self.deps.tasks);
+        merx_cart::start(&self.cart, &self.deps.tasks);
+        merx_catalogue::start(&self.catalogue, &self.deps.tasks);
+        merx_notification::start(&self.notification, &self.deps.tasks);
         let db = self.deps.db.clone();
         let database: merx_http::Check = Arc::new(move || {
             let db = db.clone();

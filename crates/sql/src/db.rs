@@ -15,7 +15,7 @@ use crate::{
     job::{Job, ReadJob, Write, caught},
     lanes::{Lane, Lanes, Worker},
     listen::{Channels, Listener},
-    migrate::{self, Migration},
+    migrate::{self, Migration, PendingMigration},
     mysql,
     options::{DbOptions, Faults, Observer, OnFatal, SequencedTable},
     retry::Backoff,
@@ -33,6 +33,7 @@ pub(crate) struct Shared {
     pub faults: Option<Arc<dyn Faults>>,
     pub on_fatal: OnFatal,
     pub sequenced: Vec<SequencedTable>,
+    pub snapshot_every: Option<i64>,
 }
 
 /// Which engine answers.
@@ -220,10 +221,12 @@ impl Db {
         let (reply, answer) = oneshot::channel();
         let book = Arc::clone(&self.0.shared.book);
         let since = Instant::now();
+        let snapshot_every = self.0.shared.snapshot_every;
         let job: ReadJob = Box::new(move |reader| {
             let queued = since.elapsed();
             let outcome = match reader {
                 Ok(reader) => {
+                    reader.snapshot_every = snapshot_every;
                     let outcome = caught(label, || f(reader));
                     book.read(label, reader.counts, queued, outcome.is_ok());
                     outcome
@@ -261,6 +264,20 @@ impl Db {
         let dialect = self.0.dialect;
         self.write("sql.migrate", move |tx| migrate::apply(tx, dialect, context, &migrations, &sequenced))
             .await
+    }
+
+    /// What [`Self::migrate`] would do; only reads. An empty list says that the tables are those of this program.
+    ///
+    /// # Errors
+    /// `sql.newer_schema`, `sql.migration_changed`; what the database answered.
+    pub async fn pending_migrations(
+        &self,
+        context: &'static str,
+        migrations: &[Migration],
+    ) -> Result<Vec<PendingMigration>> {
+        let migrations = migrations.to_vec();
+        let dialect = self.0.dialect;
+        self.read("sql.pending", move |q| migrate::pending(q, dialect, context, &migrations)).await
     }
 
     /// What was done so far, by label.
@@ -340,6 +357,8 @@ fn shared(options: DbOptions, sequenced: &[SequencedTable]) -> Arc<Shared> {
         faults: options.faults,
         on_fatal: options.on_fatal,
         sequenced: sequenced.to_vec(),
+        // Less than one event cannot lie between two snapshots.
+        snapshot_every: options.snapshot_every.map(|every| every.max(1)),
     })
 }
 

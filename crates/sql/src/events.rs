@@ -9,6 +9,7 @@ use crate::{
     migrate::Migration,
     options::SequencedTable,
     params,
+    snapshots::SnapshotTexts,
     tx::{Query, Tx},
     value::{FromValue, Row, Value, ValueRef},
 };
@@ -74,7 +75,7 @@ pub struct RecordedEvent {
 }
 
 impl RecordedEvent {
-    fn from_row(row: &Row<'_>) -> Result<Self> {
+    pub(crate) fn from_row(row: &Row<'_>) -> Result<Self> {
         Ok(Self {
             stream: row.get(0)?,
             version: row.get(1)?,
@@ -85,6 +86,17 @@ impl RecordedEvent {
             recorded_at: row.get(6)?,
         })
     }
+}
+
+/// Which events of a log are wanted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EventFilter {
+    /// Of this stream only.
+    pub stream: Option<StreamId>,
+    /// Of these names only; empty for all.
+    pub names: Vec<String>,
+    /// Recorded at this moment or before only.
+    pub until: Option<Timestamp>,
 }
 
 /// The event table `<context>_events` of one context.
@@ -100,10 +112,13 @@ struct Texts {
     head: String,
     version: String,
     insert: String,
+    columns: &'static str,
+    snapshots: SnapshotTexts,
 }
 
 impl EventLog {
-    /// The number of its migration; platform uses others below 100, contexts begin at 100.
+    /// The number of its migration, and the next that of the snapshots; platform uses others below 100, contexts begin
+    /// at 100.
     pub const MIGRATION: u32 = 1;
 
     /// The log of `context`.
@@ -119,6 +134,8 @@ impl EventLog {
                 head: format!("SELECT COALESCE(MAX(position), 0) FROM {table}"),
                 version: format!("SELECT COALESCE(MAX(version), 0) FROM {table} WHERE stream = ?"),
                 insert: format!("INSERT INTO {table} ({columns}) VALUES"),
+                snapshots: SnapshotTexts::new(context, &table, columns),
+                columns,
                 table,
             }),
         }
@@ -139,7 +156,11 @@ impl EventLog {
         SequencedTable::new(self.texts.table.clone(), self.texts.table.clone())
     }
 
-    /// The migration that makes the table.
+    pub(crate) fn snapshots(&self) -> &SnapshotTexts {
+        &self.texts.snapshots
+    }
+
+    /// The migrations that make the tables.
     pub fn migrations(&self) -> Vec<Migration> {
         let table = &self.texts.table;
         let text = format!(
@@ -155,7 +176,10 @@ impl EventLog {
             );
             CREATE UNIQUE INDEX {table}_position ON {table} (position)"
         );
-        vec![Migration::same(Self::MIGRATION, "events", text)]
+        vec![
+            Migration::same(Self::MIGRATION, "events", text),
+            self.texts.snapshots.migration(Self::MIGRATION + 1),
+        ]
     }
 
     /// All events of a stream in order.
@@ -215,6 +239,36 @@ impl EventLog {
     /// What the database answered.
     pub fn read_after(&self, q: &mut impl Query, position: i64, limit: i64) -> Result<Vec<RecordedEvent>> {
         q.query(&self.texts.read_after, params![position, limit], RecordedEvent::from_row)
+    }
+
+    /// As [`Self::read_after`], those that `filter` wants.
+    ///
+    /// # Errors
+    /// What the database answered.
+    pub fn search(
+        &self,
+        q: &mut impl Query,
+        filter: &EventFilter,
+        position: i64,
+        limit: i64,
+    ) -> Result<Vec<RecordedEvent>> {
+        let mut sql = format!("SELECT {} FROM {} WHERE position > ?", self.texts.columns, self.texts.table);
+        let mut values = params![position];
+        if let Some(stream) = filter.stream {
+            sql.push_str(" AND stream = ?");
+            values.push(stream.into());
+        }
+        if !filter.names.is_empty() {
+            sql.push_str(&format!(" AND name IN ({})", vec!["?"; filter.names.len()].join(", ")));
+            values.extend(filter.names.iter().map(Value::from));
+        }
+        if let Some(until) = filter.until {
+            sql.push_str(" AND recorded_at <= ?");
+            values.push(until.into());
+        }
+        sql.push_str(" ORDER BY position LIMIT ?");
+        values.push(limit.into());
+        q.query(&sql, values, RecordedEvent::from_row)
     }
 
     /// The position of the last event subscribers can see; 0 when there is none.

@@ -7,6 +7,7 @@
 //! On top of it: [`EventLog`] with optimistic versions, positions that subscribers can trust ([`Tx::next_position`]),
 //! migrations ([`Db::migrate`]) and counts ([`Db::stats`]).
 
+mod backup;
 mod db;
 mod error;
 mod events;
@@ -17,17 +18,20 @@ mod migrate;
 mod mysql;
 mod options;
 mod retry;
+mod snapshots;
 mod sqlite;
 mod stats;
 mod tx;
 mod value;
 
+pub use backup::{BackupProgress, back_up_file, check_file};
 pub use db::Db;
 pub use error::contention;
-pub use events::{EventLog, NewEvent, RecordedEvent, StreamId};
+pub use events::{EventFilter, EventLog, NewEvent, RecordedEvent, StreamId};
 pub use listen::Listener;
-pub use migrate::Migration;
+pub use migrate::{Migration, PendingMigration};
 pub use options::{DbOptions, FaultPoint, Faults, Observer, OnFatal, SequencedTable};
+pub use snapshots::{SNAPSHOT_EVERY, Snapshot};
 pub use stats::{LabelStats, Stats};
 pub use tx::{Inserted, Query, Reader, Tx};
 pub use value::{FromValue, Row, Value, ValueRef};

@@ -60,12 +60,98 @@ const TABLE: &str = "CREATE TABLE IF NOT EXISTS merx_migrations (
     checksum VARCHAR(16) NOT NULL, steps_done BIGINT NOT NULL, finished BIGINT NOT NULL,
     PRIMARY KEY (context, number))";
 
+/// A migration that a database has yet to see, wholly or from some statement on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PendingMigration {
+    /// Its number.
+    pub number: u32,
+    /// Its name.
+    pub name: &'static str,
+    /// The statements that are left, in order.
+    pub statements: Vec<String>,
+}
+
+impl PendingMigration {
+    /// All of `migrations`, for the database at `url` when there is none yet.
+    ///
+    /// # Errors
+    /// `Internal` when two have one number.
+    pub fn of_nothing(url: &str, context: &str, migrations: &[Migration]) -> Result<Vec<Self>> {
+        let dialect = if url.starts_with("mysql:") { Dialect::Mysql } else { Dialect::Sqlite };
+        Ok(in_order(context, migrations)?.into_iter().map(|one| Self::of(one, dialect, 0)).collect())
+    }
+
+    fn of(migration: &Migration, dialect: Dialect, done: usize) -> Self {
+        let left = statements(migration.text(dialect)).into_iter().skip(done);
+        Self { number: migration.number, name: migration.name, statements: left.map(str::to_owned).collect() }
+    }
+}
+
+/// What [`apply`] would do; nothing is changed.
+pub(crate) fn pending(
+    q: &mut impl Query,
+    dialect: Dialect,
+    context: &str,
+    migrations: &[Migration],
+) -> Result<Vec<PendingMigration>> {
+    let there = match dialect {
+        Dialect::Sqlite => {
+            "SELECT COUNT(*) FROM sqlite_master WHERE type = 'table' AND name = 'merx_migrations'"
+        }
+        Dialect::Mysql => {
+            "SELECT COUNT(*) FROM information_schema.tables \
+             WHERE table_schema = DATABASE() AND table_name = 'merx_migrations'"
+        }
+    };
+    let tables: i64 = q.query_one(there, params![], |row| row.get(0))?;
+    let applied = if tables == 0 { Vec::new() } else { applied(q, context)? };
+    let wanted = in_order(context, migrations)?;
+    refuse_newer(context, &wanted, &applied)?;
+    let mut all = Vec::new();
+    for migration in wanted {
+        let before = applied.iter().find(|a| a.number == i64::from(migration.number));
+        if let Some(before) = before {
+            before.refuse_changed(context, migration.text(dialect))?;
+        }
+        match before {
+            Some(before) if before.finished => {}
+            before => all.push(PendingMigration::of(migration, dialect, before.map_or(0, |b| b.steps_done))),
+        }
+    }
+    Ok(all)
+}
+
+fn in_order<'a>(context: &str, migrations: &'a [Migration]) -> Result<Vec<&'a Migration>> {
+    let mut wanted: Vec<&Migration> = migrations.iter().collect();
+    wanted.sort_by_key(|m| m.number);
+    if let Some(pair) = wanted.windows(2).find(|pair| pair[0].number == pair[1].number) {
+        return Err(Error::internal(format!("`{context}` has two migrations {}", pair[0].number)));
+    }
+    Ok(wanted)
+}
+
+fn refuse_newer(context: &str, wanted: &[&Migration], applied: &[Applied]) -> Result<()> {
+    match applied.iter().find(|a| !wanted.iter().any(|m| i64::from(m.number) == a.number)) {
+        Some(unknown) => Err(error::newer_schema(context, unknown.number, &unknown.name)),
+        None => Ok(()),
+    }
+}
+
 struct Applied {
     number: i64,
     name: String,
     checksum: String,
     steps_done: usize,
     finished: bool,
+}
+
+impl Applied {
+    fn refuse_changed(&self, context: &str, text: &str) -> Result<()> {
+        if self.checksum == checksum(text) {
+            return Ok(());
+        }
+        Err(error::migration_changed(context, self.number, &self.name))
+    }
 }
 
 /// Applies what is missing. Safe to run again at any point. `migrations` are all of the context's: one that the
@@ -101,15 +187,9 @@ fn apply_all(tx: &mut Tx<'_>, dialect: Dialect, context: &str, migrations: &[Mig
     };
     let collation = collation.as_deref();
     tx.execute(&for_engine(TABLE, collation), params![])?;
-    let mut wanted: Vec<&Migration> = migrations.iter().collect();
-    wanted.sort_by_key(|m| m.number);
-    if let Some(pair) = wanted.windows(2).find(|pair| pair[0].number == pair[1].number) {
-        return Err(Error::internal(format!("`{context}` has two migrations {}", pair[0].number)));
-    }
+    let wanted = in_order(context, migrations)?;
     let applied = applied(tx, context)?;
-    if let Some(unknown) = applied.iter().find(|a| !wanted.iter().any(|m| i64::from(m.number) == a.number)) {
-        return Err(error::newer_schema(context, unknown.number, &unknown.name));
-    }
+    refuse_newer(context, &wanted, &applied)?;
     for migration in wanted {
         let before = applied.iter().find(|a| a.number == i64::from(migration.number));
         one(tx, collation, context, migration, migration.text(dialect), before)?;
@@ -126,11 +206,8 @@ fn one(
     before: Option<&Applied>,
 ) -> Result<()> {
     let number = i64::from(migration.number);
-    let sum = checksum(text);
     if let Some(before) = before {
-        if before.checksum != sum {
-            return Err(error::migration_changed(context, number, &before.name));
-        }
+        before.refuse_changed(context, text)?;
         if before.finished {
             return Ok(());
         }
@@ -138,7 +215,7 @@ fn one(
         tx.execute(
             "INSERT INTO merx_migrations (context, number, name, checksum, steps_done, finished) \
              VALUES (?, ?, ?, ?, 0, 0)",
-            params![context, number, migration.name, sum],
+            params![context, number, migration.name, checksum(text)],
         )?;
     }
     for (index, statement) in
@@ -196,8 +273,8 @@ fn add_arrivals(tx: &mut Tx<'_>, sequenced: &[SequencedTable]) -> Result<()> {
     Ok(())
 }
 
-fn applied(tx: &mut Tx<'_>, context: &str) -> Result<Vec<Applied>> {
-    tx.query(
+fn applied(q: &mut impl Query, context: &str) -> Result<Vec<Applied>> {
+    q.query(
         "SELECT number, name, checksum, steps_done, finished FROM merx_migrations WHERE context = ? ORDER BY number",
         params![context],
         |row| {

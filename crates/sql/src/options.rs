@@ -4,6 +4,8 @@ use std::{borrow::Cow, sync::Arc};
 
 use merx_kernel::{Clock, Error};
 
+use crate::snapshots::SNAPSHOT_EVERY;
+
 /// Hears of every committed write transaction, in commit order on SQLite and inline. A simulation hashes this
 /// trace to compare two runs.
 pub trait Observer: Send + Sync + 'static {
@@ -50,6 +52,8 @@ pub struct DbOptions {
     pub queue_max: usize,
     /// The most pages an SQLite file may have (4 KiB each); unlimited unless told.
     pub pages_max: Option<u32>,
+    /// Events of a stream between two snapshots of it; `None` neither reads nor writes any.
+    pub snapshot_every: Option<i64>,
 }
 
 impl DbOptions {
@@ -65,6 +69,7 @@ impl DbOptions {
             writers: 8,
             queue_max: 8192,
             pages_max: None,
+            snapshot_every: Some(SNAPSHOT_EVERY),
         }
     }
 }

@@ -77,6 +77,12 @@ pub trait Query {
         self.query_opt(sql, params, map)?
             .ok_or_else(|| Error::internal(format!("expected one row, got none: {sql}")))
     }
+
+    /// Events of a stream between two snapshots of it ([`crate::DbOptions::snapshot_every`]); `None` where no snapshots
+    /// are read or written.
+    fn snapshot_every(&self) -> Option<i64> {
+        None
+    }
 }
 
 fn query_counted<T>(
@@ -100,11 +106,12 @@ fn query_counted<T>(
 pub struct Reader<'a> {
     session: &'a mut dyn Session,
     pub(crate) counts: Counts,
+    pub(crate) snapshot_every: Option<i64>,
 }
 
 impl<'a> Reader<'a> {
     pub(crate) fn new(session: &'a mut dyn Session) -> Self {
-        Self { session, counts: Counts::default() }
+        Self { session, counts: Counts::default(), snapshot_every: None }
     }
 }
 
@@ -116,6 +123,10 @@ impl Query for Reader<'_> {
         map: impl FnMut(&Row<'_>) -> Result<T>,
     ) -> Result<Vec<T>> {
         query_counted(self.session, &mut self.counts, sql, &params, map)
+    }
+
+    fn snapshot_every(&self) -> Option<i64> {
+        self.snapshot_every
     }
 }
 
@@ -152,6 +163,7 @@ pub struct Tx<'a> {
     positions: Positions<'a>,
     pub(crate) counts: Counts,
     pub(crate) wakes: BTreeSet<String>,
+    pub(crate) snapshot_every: Option<i64>,
 }
 
 impl<'a> Tx<'a> {
@@ -159,7 +171,7 @@ impl<'a> Tx<'a> {
     const PARAMETERS_MAX: usize = 30_000;
 
     pub(crate) fn new(session: &'a mut dyn Session, positions: Positions<'a>) -> Self {
-        Self { session, positions, counts: Counts::default(), wakes: BTreeSet::new() }
+        Self { session, positions, counts: Counts::default(), wakes: BTreeSet::new(), snapshot_every: None }
     }
 
     pub(crate) fn broken(&self) -> Option<Error> {
@@ -252,5 +264,9 @@ impl Query for Tx<'_> {
         map: impl FnMut(&Row<'_>) -> Result<T>,
     ) -> Result<Vec<T>> {
         query_counted(self.session, &mut self.counts, sql, &params, map)
+    }
+
+    fn snapshot_every(&self) -> Option<i64> {
+        self.snapshot_every
     }
 }

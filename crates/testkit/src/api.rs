@@ -98,7 +98,7 @@ impl TestApi {
     /// It cannot be signed.
     pub fn token(&self) -> Option<String> {
         let (account, role) = self.who?;
-        let principal = Principal { account, session: Id::from_bits(account.bits()), roles: vec![role] };
+        let principal = Principal::of_session(account, Id::from_bits(account.bits()), &[role]);
         Some(self.signer.sign(&principal, self.clock.now()).unwrap_or_else(|e| panic!("{}", e.chain())))
     }
 

@@ -5,6 +5,7 @@
 //! a platform dropped without it fails too. Use it under `#[tokio::test(start_paused = true)]`.
 
 mod api;
+mod fixtures;
 mod trace;
 
 use std::{sync::Arc, thread};
@@ -23,6 +24,7 @@ use merx_platform::{
 use merx_sql::{Db, DbOptions, Faults, Query as _, params};
 
 pub use api::{Answer, TestApi, request};
+pub use fixtures::{event_fixtures, snapshot_fixture};
 pub use trace::{Happened, Trace};
 
 /// When every test begins: 2026-11-20T00:00:00Z.

@@ -10,7 +10,7 @@ pub const LAYERS: &[&[&str]] = &[
     &["contracts", "alipay"],
     &["sql"],
     &["platform"],
-    &["http", "redis", "rabbit", "kafka", "etcd", "auditor", "alipay-sandbox"],
+    &["http", "redis", "rabbit", "kafka", "etcd", "s3", "auditor", "alipay-sandbox"],
     &[
         "accounts",
         "analytics",

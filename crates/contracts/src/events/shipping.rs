@@ -45,6 +45,28 @@ pub struct ShipmentDelivered {
     pub order_id: OrderId,
 }
 
+/// A shipment came back to the sender, delivered before or not.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShipmentReturned {
+    /// The shipment.
+    pub shipment_id: ShipmentId,
+    /// Its order.
+    pub order_id: OrderId,
+}
+
+/// The carrier or the number that was told of a shipment was wrong.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShipmentCorrected {
+    /// The shipment.
+    pub shipment_id: ShipmentId,
+    /// Its order.
+    pub order_id: OrderId,
+    /// Who truly carries it.
+    pub carrier: String,
+    /// The carrier's number.
+    pub tracking_number: String,
+}
+
 impl Fact for ShipmentDispatched {
     const TYPE: &'static str = "shipping.shipped.v1";
     fn subject(&self) -> String {
@@ -59,6 +81,18 @@ impl Fact for ShipmentDelivered {
 }
 impl Fact for ShipmentDispatchedV2 {
     const TYPE: &'static str = "shipping.shipped.v2";
+    fn subject(&self) -> String {
+        self.shipment_id.to_string()
+    }
+}
+impl Fact for ShipmentReturned {
+    const TYPE: &'static str = "shipping.returned.v1";
+    fn subject(&self) -> String {
+        self.shipment_id.to_string()
+    }
+}
+impl Fact for ShipmentCorrected {
+    const TYPE: &'static str = "shipping.corrected.v1";
     fn subject(&self) -> String {
         self.shipment_id.to_string()
     }

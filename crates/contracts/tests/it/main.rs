@@ -7,7 +7,7 @@ use merx_contracts::{
     events::{
         ordering::{Line, OrderAwaitingPayment, OrderCancelled, OrderCompleted, OrderPaid},
         payment::{PaymentCaptured, PaymentRefunded},
-        shipping::{ShipmentDelivered, ShipmentDispatched},
+        shipping::{ShipmentCorrected, ShipmentDelivered, ShipmentDispatched, ShipmentReturned},
     },
     ids::Sku,
 };
@@ -83,6 +83,13 @@ fn shipping_facts_keep_their_shape() {
         tracking_number: "SF1234567890".to_owned(),
     });
     golden(&ShipmentDelivered { shipment_id, order_id });
+    golden(&ShipmentReturned { shipment_id, order_id });
+    golden(&ShipmentCorrected {
+        shipment_id,
+        order_id,
+        carrier: "YTO".to_owned(),
+        tracking_number: "YT1234567890".to_owned(),
+    });
 }
 
 #[test]
@@ -149,6 +156,10 @@ fn the_facts_of_the_whole_life_keep_their_shape() {
     golden(&PersonErased { account_id });
     golden(&ProductChanged { product_id: Id::from_bits(5), listed: true });
     golden(&PriceChanged { sku: sku(), product_id: Id::from_bits(5), before: yuan(100), after: yuan(90) });
+    golden(&merx_contracts::events::notification::WebhookDisabled {
+        webhook_id: Id::from_bits(7),
+        reason: "failing".to_owned(),
+    });
     golden(&StockLow { sku: sku(), warehouse_id: Id::from_bits(1), available: 3, threshold: 10 });
 }
 

@@ -203,7 +203,7 @@ impl Courier {
 fn after(row: &DeliveryRow) -> Outcome {
     match row.state {
         DeliveryState::Waiting => Outcome::Held(row.next_at),
-        DeliveryState::Dead => Outcome::Done,
+        DeliveryState::Dead | DeliveryState::Dropped => Outcome::Done,
     }
 }
 

@@ -5,8 +5,12 @@
 //! that failed [`TRIES_MAX`] times, or can never succeed, becomes a dead letter that can be driven again. One effect
 //! for a fact is the handler's part: [`Delivery::first_time`] in the transaction of the effect.
 //!
+//! A dead letter stands outside the order: the facts of its subject go on without it, and one that is driven again
+//! ([`Bus::redrive`]) comes after all of them. A handler that cannot bear that looks whether it is too late.
+//!
 //! [`EmbeddedBus`] is the backend in one process, on the outbox tables themselves.
 
+mod backlog;
 mod deliver;
 mod embedded;
 mod lanes;
@@ -17,12 +21,13 @@ mod relay;
 use std::{future::Future, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use merx_contracts::{Envelope, Fact};
+use merx_contracts::{Envelope, Fact, ids::MessageId};
 use merx_kernel::{Result, Timestamp};
 use merx_sql::Tx;
 
 use crate::{store::Store, time::Backoff};
 
+pub use backlog::{Backlog, OutboxBacklog, SubscriptionBacklog, backlog};
 pub use embedded::EmbeddedBus;
 pub use metrics::{BusLabels, BusMetrics};
 pub use progress::{Lag, Settled};
@@ -191,5 +196,12 @@ pub trait Bus: Send + Sync + 'static {
     ///
     /// # Errors
     /// `NotFound` for an unknown subscription; what the database answers.
-    async fn redrive(&self, subscription: &str, message: merx_contracts::ids::MessageId) -> Result<bool>;
+    async fn redrive(&self, subscription: &str, message: MessageId) -> Result<bool>;
+
+    /// Gives a dead letter up for good: its subscription never has its effect. It stays on record with the reason.
+    /// `false` when there is no such dead letter.
+    ///
+    /// # Errors
+    /// `NotFound` for an unknown subscription; what the database answers.
+    async fn give_up(&self, subscription: &str, message: MessageId, reason: String) -> Result<bool>;
 }

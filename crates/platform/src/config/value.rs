@@ -1,7 +1,13 @@
 //! A configuration value that knows where it came from, and a deserialiser over it whose errors say so.
 
-use std::{collections::BTreeMap, fmt, path::PathBuf, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+};
 
+use merx_kernel::secret::SECRET_NAME;
 use serde::de::{self, DeserializeSeed, Deserializer, IntoDeserializer, MapAccess, SeqAccess, Visitor};
 
 /// Where a value came from.
@@ -13,6 +19,10 @@ pub(super) enum Origin {
     File(PathBuf),
     /// An environment variable.
     Env(Arc<str>),
+    /// What the program does without being told.
+    Default,
+    /// Whoever reads it as a secret notes its path.
+    Watched(Arc<str>, Arc<Mutex<BTreeSet<String>>>),
 }
 
 impl fmt::Display for Origin {
@@ -21,6 +31,7 @@ impl fmt::Display for Origin {
             Self::Nothing => f.write_str("configuration"),
             Self::File(path) => write!(f, "{}", path.display()),
             Self::Env(name) => write!(f, "environment variable {name}"),
+            Self::Default | Self::Watched(..) => f.write_str("default"),
         }
     }
 }
@@ -128,6 +139,59 @@ impl Node {
         child.set(rest, variable, text).map_err(|p| p.under(key, &origin))
     }
 
+    /// Puts every value of `over` in place of the one here.
+    pub(super) fn overlay(&mut self, over: Self) {
+        match (&mut self.value, over) {
+            (Kind::Table(table), Self { value: Kind::Table(over), .. }) => {
+                for (key, node) in over {
+                    table.entry(key).or_insert_with(Self::empty).overlay(node);
+                }
+            }
+            (_, over) => *self = over,
+        }
+    }
+
+    /// Every value that is no table, with its path, in order of path.
+    pub(super) fn leaves(&self, path: &str) -> Vec<(String, String, Origin)> {
+        let shown = match &self.value {
+            Kind::Table(table) => {
+                let below = |(key, node): (&String, &Self)| {
+                    node.leaves(&if path.is_empty() { key.clone() } else { format!("{path}.{key}") })
+                };
+                return table.iter().flat_map(below).collect();
+            }
+            Kind::List(items) => {
+                let items: Vec<_> =
+                    items.iter().flat_map(|item| item.leaves("")).map(|(_, shown, _)| shown).collect();
+                format!("[{}]", items.join(", "))
+            }
+            // A basic string on one line, which is the same in JSON.
+            Kind::Leaf(toml::Value::String(text)) | Kind::Text(text) => {
+                serde_json::Value::String(text.clone()).to_string()
+            }
+            Kind::Leaf(leaf) => leaf.to_string(),
+        };
+        vec![(path.to_owned(), shown, self.origin.clone())]
+    }
+
+    /// The same values, each of which notes its path in `secrets` when it is read as one.
+    pub(super) fn watched(self, path: &str, secrets: &Arc<Mutex<BTreeSet<String>>>) -> Self {
+        let value = match self.value {
+            Kind::Table(table) => {
+                let below = |(key, node): (String, Self)| {
+                    let inner = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+                    (key, node.watched(&inner, secrets))
+                };
+                Kind::Table(table.into_iter().map(below).collect())
+            }
+            Kind::List(items) => {
+                Kind::List(items.into_iter().map(|item| item.watched(path, secrets)).collect())
+            }
+            other => other,
+        };
+        Self { value, origin: Origin::Watched(Arc::from(path), secrets.clone()) }
+    }
+
     /// What kind of value it is. Never the value: it may be a secret.
     fn found(&self) -> &'static str {
         match &self.value {
@@ -227,9 +291,12 @@ impl<'de> Deserializer<'de> for Node {
 
     fn deserialize_newtype_struct<V: Visitor<'de>>(
         self,
-        _: &'static str,
+        name: &'static str,
         visitor: V,
     ) -> Result<V::Value, Problem> {
+        if let (Origin::Watched(path, secrets), SECRET_NAME) = (&self.origin, name) {
+            secrets.lock().unwrap_or_else(PoisonError::into_inner).insert(path.to_string());
+        }
         visitor.visit_newtype_struct(self)
     }
 

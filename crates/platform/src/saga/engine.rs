@@ -3,8 +3,11 @@
 use std::{
     collections::BTreeMap,
     future::Future,
-    pin::{Pin, pin},
-    sync::{Arc, Mutex, PoisonError, RwLock},
+    pin::Pin,
+    sync::{
+        Arc, Mutex, PoisonError, RwLock,
+        atomic::{AtomicUsize, Ordering::SeqCst},
+    },
     task::{Context, Poll},
     time::Duration,
 };
@@ -14,13 +17,23 @@ use futures_util::{
     future::{BoxFuture, Shared},
 };
 use merx_contracts::ids::SagaId;
-use merx_kernel::{Clock, Entropy, Error, Result, Timestamp};
+use merx_kernel::{Clock, Entropy, Result, Timestamp};
 use merx_sql::Db;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use super::{AnySaga, End, NewSaga, SagaLog, SagaRow, SagaStatus, drive::Drive, fault::Fault};
-use crate::{activity::Activity, tasks::Tasks, telemetry::Metrics, time::Backoff};
+use super::{
+    AnySaga, End, NewSaga, SagaLog, SagaRow, SagaStatus,
+    drive::Drive,
+    fault::Fault,
+    room::{Place, Queued},
+};
+use crate::{
+    activity::{Activity, Busy},
+    tasks::Tasks,
+    telemetry::Metrics,
+    time::Backoff,
+};
 
 /// Rows read at a time by the engine.
 const PAGE: i64 = 100;
@@ -48,6 +61,9 @@ pub struct Limits {
     /// Sagas carried on at the same time without anybody waiting for them: those of timers and facts, those that a
     /// start takes up, those that were parked. What a request waits for is bounded by the requests.
     pub background_max: usize,
+    /// Runs nobody awaits that wait in memory for such room. Beyond it a saga is left in the log, where the engine takes
+    /// it up as soon as there is room.
+    pub background_queue_max: usize,
 }
 
 impl Default for Limits {
@@ -59,6 +75,7 @@ impl Default for Limits {
             stuck_retry: Duration::from_secs(600),
             step_timeout: Duration::from_secs(30),
             background_max: 32,
+            background_queue_max: 1_000,
         }
     }
 }
@@ -116,7 +133,11 @@ pub(super) struct Inner {
     kinds: RwLock<BTreeMap<(String, i64), Arc<dyn AnySaga>>>,
     active: Mutex<BTreeMap<SagaId, Running>>,
     /// One for each of [`Limits::background_max`].
-    background: Arc<Semaphore>,
+    pub(super) background: Arc<Semaphore>,
+    /// How many wait for it.
+    pub(super) queued: AtomicUsize,
+    /// Sagas were left in the log for want of room; the work is under way as long as this is kept.
+    left: Mutex<Option<Busy>>,
     parked: Notify,
 }
 
@@ -164,6 +185,8 @@ impl SagaEngine {
             kinds: RwLock::default(),
             active: Mutex::default(),
             background: Arc::new(Semaphore::new(limits.background_max)),
+            queued: AtomicUsize::new(0),
+            left: Mutex::default(),
             parked: Notify::new(),
         }));
         for kind in kinds {
@@ -183,7 +206,8 @@ impl SagaEngine {
 
     /// Carries on a saga that was started just now, from what is in memory: without reading the log. Goes on whether
     /// or not the answer is awaited: at once when it is, and otherwise as soon as there is room in the background
-    /// ([`Limits::background_max`]). When the saga is under way already, the answer is that run's.
+    /// ([`Limits::background_max`]); when too many wait for that, it stays in the log until they have gone
+    /// ([`Limits::background_queue_max`]). When the saga is under way already, the answer is that run's.
     pub fn run(&self, saga: &NewSaga) -> Running {
         self.go(saga.id, None, || Source::Started(saga.clone()))
     }
@@ -194,6 +218,30 @@ impl SagaEngine {
     }
 
     fn go(&self, id: SagaId, room: Option<OwnedSemaphorePermit>, source: impl FnOnce() -> Source) -> Running {
+        let full = self.0.queued.load(SeqCst) >= self.0.limits.background_queue_max;
+        if room.is_none() && full && !self.is_active(id) {
+            return self.leave(id, source());
+        }
+        self.begin(id, room, source)
+    }
+
+    /// Leaves a saga in the log until there is room. It goes at once all the same when somebody awaits the answer.
+    fn leave(&self, id: SagaId, source: Source) -> Running {
+        let mut left = self.0.left.lock().unwrap_or_else(PoisonError::into_inner);
+        left.get_or_insert_with(|| self.0.deps.activity.begin());
+        drop(left);
+        self.0.wake();
+        let engine = self.clone();
+        let answer = async move { engine.begin(id, None, || source).await };
+        Running { answer: answer.boxed().shared(), awaited: CancellationToken::new() }
+    }
+
+    fn begin(
+        &self,
+        id: SagaId,
+        room: Option<OwnedSemaphorePermit>,
+        source: impl FnOnce() -> Source,
+    ) -> Running {
         let (answer, receiver) = oneshot::channel();
         let running = Running {
             answer: receiver.map(|p| p.unwrap_or(Progress::Halted)).boxed().shared(),
@@ -209,9 +257,13 @@ impl SagaEngine {
         let drive = Drive::new(self.0.clone(), source());
         let leave = Leave { engine: self.0.clone(), id };
         let busy = self.0.deps.activity.begin();
+        let place = match room {
+            Some(room) => Place::Room(room),
+            None => Place::Queue(Queued::new(self.0.clone())),
+        };
         let (engine, awaited) = (self.0.clone(), running.awaited.clone());
         let task = self.0.deps.tasks.spawn("saga", async move {
-            let progress = engine.in_background(room, awaited, drive.run()).await;
+            let progress = engine.in_background(place, awaited, drive.run()).await;
             // First out of the list, then the answer: whoever has the answer can start the saga anew.
             drop(leave);
             drop(answer.send(progress));
@@ -234,10 +286,15 @@ impl SagaEngine {
     }
 
     async fn tend(self, stop: CancellationToken) -> Result<()> {
-        self.take_up(&stop).await?;
+        self.take_up(&stop, |status| status != SagaStatus::Waiting).await?;
         while !stop.is_cancelled() {
             // Asked for before looking, so that a saga parked in between is not missed.
             let parked = self.0.parked.notified();
+            let left = self.0.left.lock().unwrap_or_else(PoisonError::into_inner).take();
+            if left.is_some() {
+                self.take_up(&stop, SagaStatus::is_going).await?;
+            }
+            drop(left);
             let now = self.0.deps.clock.now();
             let log = self.0.deps.log;
             let (due, next) = self
@@ -270,8 +327,9 @@ impl SagaEngine {
         Ok(())
     }
 
-    /// What a start does: everything that was going, and the stuck ones, for the new program may know better.
-    async fn take_up(&self, stop: &CancellationToken) -> Result<()> {
+    /// Carries on what the log has in such a status and nobody has in memory. A start does it with everything that was
+    /// going, and the stuck ones, for the new program may know better.
+    async fn take_up(&self, stop: &CancellationToken, wanted: fn(SagaStatus) -> bool) -> Result<()> {
         let (log, db) = (self.0.deps.log, &self.0.deps.db);
         let mut after = None;
         let mut count = 0;
@@ -279,7 +337,7 @@ impl SagaEngine {
             let page: Vec<SagaRow> = db.read("saga.open", move |q| log.open(q, after, PAGE)).await?;
             let Some(last) = page.last() else { break };
             after = Some(last.id);
-            for row in page.iter().filter(|row| row.status != SagaStatus::Waiting) {
+            for row in page.iter().filter(|row| wanted(row.status)) {
                 count += usize::from(self.carry_on(row.id, stop).await);
             }
         }
@@ -324,101 +382,12 @@ impl SagaEngine {
         while db.write_low("saga.prune", move |tx| log.prune(tx, before, PRUNED_MAX)).await? == full {}
         Ok(())
     }
-
-    /// At most `limit` (100 at the most) sagas for an operator, the newest first.
-    ///
-    /// # Errors
-    /// What the database answers.
-    pub async fn list(
-        &self,
-        status: Option<SagaStatus>,
-        before: Option<SagaId>,
-        limit: i64,
-    ) -> Result<Vec<SagaRow>> {
-        let log = self.0.deps.log;
-        self.0.deps.db.read("saga.list", move |q| log.list(q, status, before, limit.clamp(1, PAGE))).await
-    }
-
-    /// One saga.
-    ///
-    /// # Errors
-    /// `NotFound` `saga.not_found`; what the database answers.
-    pub async fn find(&self, id: SagaId) -> Result<SagaRow> {
-        let log = self.0.deps.log;
-        let found = self.0.deps.db.read("saga.find", move |q| log.find(q, id)).await?;
-        found.ok_or_else(|| Error::not_found("saga.not_found", format!("There is no saga {id}.")))
-    }
-
-    /// An operator's retry: failures are forgotten and the saga goes on now.
-    ///
-    /// # Errors
-    /// `saga.not_found`; `Conflict` `saga.closed` when it has ended; what the database answers.
-    pub async fn retry(&self, id: SagaId) -> Result<Running> {
-        self.find(id).await?;
-        let (log, now) = (self.0.deps.log, self.0.deps.clock.now());
-        if !self.0.deps.db.write("saga.retry", move |tx| log.retry(tx, id, now)).await? {
-            return Err(closed(id));
-        }
-        tracing::warn!(saga_id = %id, "an operator retries a saga");
-        Ok(self.resume(id))
-    }
-
-    /// An operator gives a saga up: nothing more is done or undone by it.
-    ///
-    /// # Errors
-    /// `saga.not_found`; `Conflict` `saga.closed` when it has ended, `saga.active` while it is under way; what the
-    /// database answers.
-    pub async fn abandon(&self, id: SagaId) -> Result<()> {
-        self.find(id).await?;
-        if self.is_active(id) {
-            return Err(Error::conflict("saga.active", format!("Saga {id} is under way at this moment.")));
-        }
-        let (log, now) = (self.0.deps.log, self.0.deps.clock.now());
-        if !self.0.deps.db.write("saga.abandon", move |tx| log.abandon(tx, id, now)).await? {
-            return Err(closed(id));
-        }
-        tracing::warn!(saga_id = %id, "an operator abandoned a saga");
-        Ok(())
-    }
-}
-
-fn closed(id: SagaId) -> Error {
-    Error::conflict("saga.closed", format!("Saga {id} has ended."))
 }
 
 impl Inner {
     pub(super) fn kind(&self, name: &str, version: i64) -> Option<Arc<dyn AnySaga>> {
         let kinds = self.kinds.read().unwrap_or_else(PoisonError::into_inner);
         kinds.get(&(name.to_owned(), version)).cloned()
-    }
-
-    /// Waits until a run that nobody awaits has `room`, and keeps the room until its end or until somebody awaits it:
-    /// a request is never behind the background, nor takes its room.
-    async fn in_background(
-        self: Arc<Self>,
-        room: Option<OwnedSemaphorePermit>,
-        awaited: CancellationToken,
-        run: impl Future<Output = Progress>,
-    ) -> Progress {
-        let room = match room {
-            Some(room) => Some(room),
-            None => tokio::select! {
-                biased;
-                () = awaited.cancelled() => None,
-                () = self.deps.tasks.stopping().cancelled() => return Progress::Halted,
-                room = self.background.clone().acquire_owned() => room.ok(),
-            },
-        };
-        let given_back = async {
-            awaited.cancelled().await;
-            drop(room);
-        };
-        let mut run = pin!(run);
-        tokio::select! {
-            biased;
-            progress = &mut run => progress,
-            () = given_back => run.await,
-        }
     }
 
     /// A saga was parked: the background loop looks again when it is due.

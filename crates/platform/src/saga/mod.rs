@@ -20,6 +20,8 @@ mod engine;
 pub mod fault;
 pub mod harness;
 pub mod machine;
+mod operate;
+mod room;
 
 use std::future::Future;
 
@@ -31,8 +33,9 @@ use serde::{Serialize, de::DeserializeOwned};
 pub use any::AnySaga;
 pub use engine::{EngineDeps, Limits, Progress, Running, SagaEngine};
 pub use machine::End;
+pub use operate::StepView;
 
-pub use crate::store::{NewSaga, Refusal, SagaLog, SagaRow, SagaStatus};
+pub use crate::store::{NewSaga, Refusal, SagaFilter, SagaLog, SagaRow, SagaStatus};
 
 /// What a step or an undo came to. An `Err` whose kind is retryable counts as a failure and is tried again after a
 /// back-off; any other `Err` is a refusal with its code and message.

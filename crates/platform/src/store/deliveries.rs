@@ -16,19 +16,24 @@ pub enum DeliveryState {
     Waiting,
     /// Somebody: it failed too often, or can never succeed.
     Dead,
+    /// Nothing: somebody gave it up, with a reason.
+    Dropped,
 }
 
 impl DeliveryState {
-    const fn name(self) -> &'static str {
+    /// The stored name.
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Waiting => "waiting",
             Self::Dead => "dead",
+            Self::Dropped => "dropped",
         }
     }
     fn from_name(name: &str) -> Result<Self> {
         match name {
             "waiting" => Ok(Self::Waiting),
             "dead" => Ok(Self::Dead),
+            "dropped" => Ok(Self::Dropped),
             other => Err(Error::internal(format!("`{other}` is not a state of a delivery"))),
         }
     }
@@ -59,6 +64,30 @@ pub struct DeliveryRow {
     pub next_at: Timestamp,
     /// The code of the last error; the log has the rest.
     pub problem: String,
+}
+
+/// A dead letter that somebody gave up. It stays, so that it can be told what was not done.
+#[derive(Clone, Debug)]
+pub struct DroppedLetter {
+    /// The letter.
+    pub letter: DeliveryRow,
+    /// Why, in the words of who did it.
+    pub reason: String,
+    /// When.
+    pub dropped_at: Timestamp,
+}
+
+/// How many messages of one publisher are held up on their way to one subscription.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeldCount {
+    /// The subscription.
+    pub subscription: String,
+    /// The publisher.
+    pub publisher: String,
+    /// What they wait for.
+    pub state: DeliveryState,
+    /// How many.
+    pub messages: i64,
 }
 
 /// The deliveries held up in one context.
@@ -111,6 +140,16 @@ impl Deliveries {
                 PRIMARY KEY (subscription, message)
             );
             CREATE INDEX {c}_deliveries_lane ON {c}_deliveries (subscription, publisher, state, subject, position)",
+        )
+    }
+
+    pub(super) fn migration_dropped(&self, number: u32) -> Migration {
+        table(
+            self.context,
+            number,
+            "dropped_letters",
+            "ALTER TABLE {c}_deliveries ADD COLUMN drop_reason VARCHAR(500) NULL;
+            ALTER TABLE {c}_deliveries ADD COLUMN dropped_at BIGINT NULL",
         )
     }
 
@@ -262,6 +301,99 @@ impl Deliveries {
             params![state.name(), limit],
             read,
         )
+    }
+
+    /// At most `limit` dead letters, oldest first; of one subscription only, where it is named.
+    ///
+    /// # Errors
+    /// What the database answers.
+    pub fn dead(
+        &self,
+        q: &mut impl Query,
+        subscription: Option<&str>,
+        limit: i64,
+    ) -> Result<Vec<DeliveryRow>> {
+        let sql = format!(
+            "SELECT {COLUMNS} FROM {}_deliveries WHERE state = 'dead' AND subscription = COALESCE(?, subscription)
+             ORDER BY subscription, publisher, position LIMIT ?",
+            self.context
+        );
+        q.query(&sql, params![subscription, limit], read)
+    }
+
+    /// At most `limit` letters that were given up, the latest first.
+    ///
+    /// # Errors
+    /// What the database answers.
+    pub fn dropped(
+        &self,
+        q: &mut impl Query,
+        subscription: Option<&str>,
+        limit: i64,
+    ) -> Result<Vec<DroppedLetter>> {
+        let sql = format!(
+            "SELECT {COLUMNS}, drop_reason, dropped_at FROM {}_deliveries
+             WHERE state = 'dropped' AND subscription = COALESCE(?, subscription)
+             ORDER BY dropped_at DESC, subscription, position LIMIT ?",
+            self.context
+        );
+        q.query(&sql, params![subscription, limit], |row| {
+            Ok(DroppedLetter { letter: read(row)?, reason: row.get(11)?, dropped_at: row.get(12)? })
+        })
+    }
+
+    /// One message held up, dead or given up.
+    ///
+    /// # Errors
+    /// What the database answers.
+    pub fn find(
+        &self,
+        q: &mut impl Query,
+        subscription: &str,
+        message: MessageId,
+    ) -> Result<Option<DeliveryRow>> {
+        let sql = format!(
+            "SELECT {COLUMNS} FROM {}_deliveries WHERE subscription = ? AND message = ?",
+            self.context
+        );
+        q.query_opt(&sql, params![subscription, message], read)
+    }
+
+    /// Gives a dead letter up: its subscription never has its effect. `false` when there is no such dead letter. The row
+    /// stays, with the reason.
+    ///
+    /// # Errors
+    /// What the database answers.
+    pub fn give_up(
+        &self,
+        tx: &mut Tx<'_>,
+        subscription: &str,
+        message: MessageId,
+        reason: &str,
+        now: Timestamp,
+    ) -> Result<bool> {
+        let sql = format!(
+            "UPDATE {}_deliveries SET state = 'dropped', drop_reason = ?, dropped_at = ?
+             WHERE subscription = ? AND message = ? AND state = 'dead'",
+            self.context
+        );
+        tx.guarded(&sql, params![reason, now, subscription, message])
+    }
+
+    /// How many messages are held up, dead or given up, by subscription and publisher.
+    ///
+    /// # Errors
+    /// What the database answers.
+    pub fn counts(&self, q: &mut impl Query) -> Result<Vec<HeldCount>> {
+        let sql = format!(
+            "SELECT subscription, publisher, state, COUNT(*) FROM {}_deliveries
+             GROUP BY subscription, publisher, state ORDER BY subscription, publisher, state",
+            self.context
+        );
+        q.query(&sql, params![], |row| {
+            let state = DeliveryState::from_name(&row.get::<String>(2)?)?;
+            Ok(HeldCount { subscription: row.get(0)?, publisher: row.get(1)?, state, messages: row.get(3)? })
+        })
     }
 
     /// How many rows are in `state`.

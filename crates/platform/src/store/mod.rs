@@ -16,11 +16,11 @@ use std::fmt;
 
 use merx_sql::{EventLog, Migration, SequencedTable};
 
-pub use deliveries::{Deliveries, DeliveryRow, DeliveryState};
+pub use deliveries::{Deliveries, DeliveryRow, DeliveryState, DroppedLetter, HeldCount};
 pub use idempotency::{Begin, Found, IdempotencyKeys, Saved};
 pub use inbox::Inbox;
 pub use outbox::{Outbox, OutboxRow};
-pub use sagas::{NewSaga, Parking, Refusal, SagaLog, SagaRow, SagaStatus};
+pub use sagas::{NewSaga, Parking, Refusal, SagaFilter, SagaLog, SagaRow, SagaStatus};
 pub use subscriptions::Cursors;
 pub use timers::{TimerId, TimerRow, Timers};
 
@@ -78,6 +78,7 @@ impl Store {
             self.timers.migration(15),
             self.sagas.migration(16),
             self.idempotency.migration(17),
+            self.deliveries.migration_dropped(18),
         ]);
         all
     }

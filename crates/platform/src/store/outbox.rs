@@ -185,6 +185,16 @@ impl Outbox {
         )
     }
 
+    /// How many facts lie in it, and how many of them come after `position`.
+    ///
+    /// # Errors
+    /// What the database answers.
+    pub fn count(&self, q: &mut impl Query, position: i64) -> Result<(i64, i64)> {
+        let sql =
+            format!("SELECT COUNT(*), COUNT(CASE WHEN position > ? THEN 1 END) FROM {}_outbox", self.context);
+        q.query_one(&sql, params![position], |row| Ok((row.get(0)?, row.get(1)?)))
+    }
+
     /// Removes at most `limit` facts that every subscription has passed (`up_to`) and that are older than
     /// `before`; answers how many went.
     ///

@@ -2,7 +2,7 @@
 
 use merx_contracts::ids::SagaId;
 use merx_kernel::{Error, Guard, Result, Timestamp};
-use merx_sql::{Inserted, Migration, Query, Row, Tx, params};
+use merx_sql::{Inserted, Migration, Query, Row, Tx, Value, params};
 
 use super::table;
 
@@ -45,6 +45,10 @@ impl SagaStatus {
     /// Reads [`Self::name`].
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|s| s.name() == name)
+    }
+    /// Whether somebody should be at it now.
+    pub fn is_going(self) -> bool {
+        matches!(self, Self::Running | Self::Compensating)
     }
     /// Whether there is still something to do.
     pub const fn is_open(self) -> bool {
@@ -109,6 +113,15 @@ pub struct SagaRow {
     pub created_at: Timestamp,
     /// When it last changed.
     pub updated_at: Timestamp,
+}
+
+/// Which sagas are wanted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SagaFilter {
+    /// In one of these; empty for all.
+    pub statuses: Vec<SagaStatus>,
+    /// Of this name only.
+    pub name: Option<String>,
 }
 
 /// What parks a saga.
@@ -403,8 +416,33 @@ impl SagaLog {
         )
     }
 
-    /// At most `limit` sagas of `status` (of any, when `None`) with ids before `before`, the newest first: for
-    /// operators.
+    /// At most `limit` sagas that `filter` wants with ids before `before`, the newest first: for operators.
+    ///
+    /// # Errors
+    /// What the database answers.
+    pub fn search(
+        &self,
+        q: &mut impl Query,
+        filter: &SagaFilter,
+        before: Option<SagaId>,
+        limit: i64,
+    ) -> Result<Vec<SagaRow>> {
+        let mut sql = format!("SELECT {COLUMNS} FROM {}_sagas WHERE id < ?", self.context);
+        let mut values = params![before.unwrap_or(SagaId::from_bits(u128::MAX))];
+        if !filter.statuses.is_empty() {
+            sql.push_str(&format!(" AND status IN ({})", vec!["?"; filter.statuses.len()].join(", ")));
+            values.extend(filter.statuses.iter().map(|status| Value::from(status.name())));
+        }
+        if let Some(name) = &filter.name {
+            sql.push_str(" AND name = ?");
+            values.push(name.into());
+        }
+        sql.push_str(" ORDER BY id DESC LIMIT ?");
+        values.push(limit.into());
+        q.query(&sql, values, read)
+    }
+
+    /// As [`Self::search`], by status alone.
     ///
     /// # Errors
     /// What the database answers.
@@ -415,25 +453,8 @@ impl SagaLog {
         before: Option<SagaId>,
         limit: i64,
     ) -> Result<Vec<SagaRow>> {
-        let before = before.unwrap_or(SagaId::from_bits(u128::MAX));
-        match status {
-            Some(status) => q.query(
-                &format!(
-                    "SELECT {COLUMNS} FROM {}_sagas WHERE status = ? AND id < ? ORDER BY id DESC LIMIT ?",
-                    self.context
-                ),
-                params![status.name(), before, limit],
-                read,
-            ),
-            None => q.query(
-                &format!(
-                    "SELECT {COLUMNS} FROM {}_sagas WHERE id < ? ORDER BY id DESC LIMIT ?",
-                    self.context
-                ),
-                params![before, limit],
-                read,
-            ),
-        }
+        let filter = SagaFilter { statuses: status.into_iter().collect(), name: None };
+        self.search(q, &filter, before, limit)
     }
 
     /// How many sagas are in `status`.

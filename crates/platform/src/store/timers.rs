@@ -166,6 +166,19 @@ impl Timers {
         )
     }
 
+    /// At most `limit` timers of any kind, or of one, the next first: for operators.
+    ///
+    /// # Errors
+    /// What the database answers.
+    pub fn list(&self, q: &mut impl Query, kind: Option<&str>, limit: i64) -> Result<Vec<TimerRow>> {
+        let sql = format!(
+            "SELECT kind, timer_key, due_at, next_at, tries FROM {}_timers WHERE kind = COALESCE(?, kind)
+             ORDER BY next_at, kind, timer_key LIMIT ?",
+            self.context
+        );
+        q.query(&sql, params![kind, limit], read)
+    }
+
     /// When a timer is due; `None` when it is not set.
     ///
     /// # Errors

@@ -48,6 +48,7 @@ pub fn trials() -> Vec<Trial> {
         plain("config: an environment text is read as what is asked for", environment_types),
         plain("config: every mistake names its place", mistakes),
         plain("config: a file that cannot be read says which", unreadable),
+        plain("config: every key is shown with its source, and no secret", shown),
     ]
 }
 
@@ -139,4 +140,44 @@ fn unreadable() {
     let error = config::load::<Shop>(Some(path), env(&[])).expect_err("is not there");
     assert_eq!((error.kind(), error.code()), (ErrorKind::NotFound, "config.unreadable"));
     assert!(error.message().contains("/nowhere/merx.toml"));
+}
+
+fn shown() {
+    #[derive(Debug, Deserialize)]
+    struct Nested {
+        keys: Vec<Secret<String>>,
+        #[allow(dead_code, reason = "read by serde")]
+        inner: Secret<std::collections::BTreeMap<String, String>>,
+    }
+    #[derive(Debug, Deserialize)]
+    struct All {
+        #[allow(dead_code, reason = "read by serde")]
+        shop: Shop,
+        nested: Nested,
+    }
+    let documented = "version = 1\n[shop]\nname = \"Merx\"\ncurrencies = [\"CNY\"]\n[shop.http]\nport = 8080\nsecure = false\n\
+                      [nested]\nkeys = []\ninner = {}";
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("merx.toml");
+    let text = "version = 1\n[shop]\nname = \"Tea\\nhouse\"\nkey = \"hunter1\"\n[nested]\nkeys = [\"hunter2\"]\ninner = { a = \"hunter3\" }";
+    std::fs::write(&path, text).expect("written");
+    let variables = env(&[("MERX__SHOP__HTTP__PORT", "9001"), ("MERX__SHOP__CURRENCIES", "CNY, JPY")]);
+    let shown = config::show::<All>(Some(&path), variables, documented).expect("shown");
+    let file = path.display().to_string();
+    let line = |key: &str| {
+        let found = shown.iter().find(|s| s.key == key).unwrap_or_else(|| panic!("no {key} in {shown:?}"));
+        (found.value.as_str(), found.source.as_str())
+    };
+    assert_eq!(line("shop.name"), ("\"Tea\\nhouse\"", file.as_str()));
+    assert_eq!(line("shop.http.port"), ("\"9001\"", "environment variable MERX__SHOP__HTTP__PORT"));
+    assert_eq!(line("shop.http.secure"), ("false", "default"));
+    assert_eq!(line("shop.currencies"), ("\"CNY, JPY\"", "environment variable MERX__SHOP__CURRENCIES"));
+    for secret in ["shop.key", "nested.keys", "nested.inner.a"] {
+        assert_eq!(line(secret), ("\"[secret]\"", file.as_str()));
+    }
+    assert!(!format!("{shown:?}").contains("hunter"));
+    let all: All = config::load(Some(&path), env(&[])).expect("loads");
+    assert_eq!(all.nested.keys[0].expose(), "hunter2", "a secret is read as before");
+    let wrong = config::show::<All>(Some(&path), env(&[("MERX__SHOP__HTTP__PORT", "x")]), documented);
+    assert_eq!(wrong.expect_err("no number").code(), "config.invalid");
 }

@@ -5,15 +5,19 @@ mod bus;
 mod bus_faults;
 mod config;
 mod idempotency;
+mod objects;
 mod paused;
 mod projection;
+mod rebuild_beside;
 mod rpc;
 mod saga;
 mod saga_background;
 mod saga_log;
 mod saga_machine;
 mod saga_world;
+mod snapshots;
 mod store;
+mod t12_t13;
 mod tasks;
 mod timers;
 mod trace;
@@ -27,7 +31,11 @@ fn main() {
         bus_faults::trials(),
         timers::trials(),
         idempotency::trials(),
+        objects::trials(),
         projection::trials(),
+        rebuild_beside::trials(),
+        snapshots::trials(),
+        t12_t13::trials(),
         config::trials(),
         trace::trials(),
         tasks::trials(),

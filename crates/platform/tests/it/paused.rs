@@ -24,7 +24,16 @@ pub fn paused<R: Future<Output = ()> + 'static>(name: &str, case: fn() -> R) -> 
     })
 }
 
-pub fn plain(name: &str, case: fn()) -> Trial {
+/// In real time, with sockets.
+pub fn real<R: Future<Output = ()> + 'static>(name: &str, case: fn() -> R) -> Trial {
+    Trial::test(name, move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(case());
+        Ok(())
+    })
+}
+
+pub fn plain(name: &str, case: impl FnOnce() + Send + 'static) -> Trial {
     Trial::test(name, move || {
         case();
         Ok(())

@@ -42,7 +42,7 @@ pub fn trials() -> Vec<Trial> {
 struct Counter;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Counted {
+pub enum Counted {
     Up { by: i64 },
     Reset,
 }
@@ -87,7 +87,7 @@ impl Aggregate for Counter {
     }
 }
 
-const PROJECTION: Projection = Projection { name: "counters", tables: &["count_values"], apply };
+pub const PROJECTION: Projection = Projection { name: "counters", tables: &["count_values"], apply };
 
 fn apply(tx: &mut Tx<'_>, event: &RecordedEvent) -> Result<()> {
     let (sql, by) = match Counted::decode(&event.name, event.schema, &event.body)? {
@@ -103,7 +103,7 @@ fn apply(tx: &mut Tx<'_>, event: &RecordedEvent) -> Result<()> {
     tx.guarded(sql, params![by, event.recorded_at, event.stream]).map(|_| ())
 }
 
-fn migrations() -> Vec<Migration> {
+pub fn migrations() -> Vec<Migration> {
     let table = "CREATE TABLE count_values (
         id BINARY(16) NOT NULL PRIMARY KEY, amount BIGINT NOT NULL, moved_at BIGINT NOT NULL, note VARCHAR(20)
     )";
@@ -112,7 +112,7 @@ fn migrations() -> Vec<Migration> {
 }
 
 /// A context that counts, beside the two of the world.
-async fn counters(life: &Life) -> Store {
+pub async fn counters(life: &Life) -> Store {
     let store = Store::new("count");
     let mut all = store.migrations();
     all.extend(migrations());
@@ -120,7 +120,7 @@ async fn counters(life: &Life) -> Store {
     store
 }
 
-async fn count(life: &Life, store: &Store, key: u128, decided: Vec<Counted>) -> i64 {
+pub async fn count(life: &Life, store: &Store, key: u128, decided: Vec<Counted>) -> i64 {
     let events = store.events.clone();
     life.db().write("test.count", move |tx| count_in(tx, &events, key, &decided)).await.expect("counted")
 }
@@ -235,7 +235,7 @@ fn inserted_meanwhile(mut world: World) {
     });
 }
 
-async fn some_counting(life: &Life, store: &Store) {
+pub async fn some_counting(life: &Life, store: &Store) {
     for round in 0..30 {
         for key in 1..=20 {
             let decided = if round == 10 { Counted::Reset } else { Counted::Up { by: round } };

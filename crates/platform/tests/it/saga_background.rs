@@ -11,7 +11,7 @@ use std::{
 use libtest_mimic::Trial;
 use merx_kernel::{Error, Id};
 use merx_platform::{
-    saga::{self, End, NewSaga, Progress, SagaStatus, StepOutcome},
+    saga::{self, End, Limits, NewSaga, Progress, SagaStatus, StepOutcome},
     store::Parking,
 };
 use tokio::sync::Semaphore;
@@ -25,6 +25,7 @@ pub fn trials() -> Vec<Trial> {
     vec![
         paused("saga: a shutdown does not wait for sagas that are due", due_at_shutdown),
         paused("saga: what nobody awaits is bounded, and does not hold up what is awaited", bounded),
+        paused("saga: what finds no place in the queue stays in the log until there is room", queue_full),
     ]
 }
 
@@ -33,11 +34,18 @@ struct Gated {
     inside: AtomicUsize,
     done: AtomicUsize,
     gate: Semaphore,
+    /// Where its log is, for those that are in one.
+    shop: Option<Shop>,
 }
 
 impl Gated {
     fn new() -> Arc<Self> {
-        Arc::new(Self { inside: AtomicUsize::new(0), done: AtomicUsize::new(0), gate: Semaphore::new(0) })
+        Self::of(None)
+    }
+
+    fn of(shop: Option<Shop>) -> Arc<Self> {
+        let (inside, done) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        Arc::new(Self { inside, done, gate: Semaphore::new(0), shop })
     }
 
     fn saga(number: u128, free: bool) -> NewSaga {
@@ -66,9 +74,11 @@ impl saga::Saga for Gated {
     const STEPS: &'static [saga::Step<Self>] =
         &[saga::Step::new("pass", |saga, run| Box::pin(saga.pass(run)))];
 
-    async fn finish(&self, _: &saga::SagaRun<bool>, _: &End) -> Result<(), Error> {
+    async fn finish(&self, run: &saga::SagaRun<bool>, _: &End) -> Result<(), Error> {
         self.done.fetch_add(1, SeqCst);
-        Ok(())
+        let Some(shop) = &self.shop else { return Ok(()) };
+        let (log, id) = (shop.store.sagas, run.id);
+        shop.deps.db.write("gated.end", move |tx| log.end(tx, id, START).map(drop)).await
     }
 }
 
@@ -100,6 +110,39 @@ async fn bounded() {
     tokio::time::sleep(moment).await;
     assert_eq!((gated.inside(), gated.done.load(SeqCst)), (0, 101));
     assert!(shop.deps.activity.is_idle());
+}
+
+async fn queue_full() {
+    let shop = Shop::new(Spoilt::Nothing).await;
+    let gated = Gated::of(Some(shop.clone()));
+    let limits = Limits { background_max: 4, background_queue_max: 10, ..Limits::default() };
+    let engine = shop.engine_within(vec![gated.clone()], None, limits);
+    engine.start();
+    let log = shop.store.sagas;
+    let sagas: Vec<_> = (0..60).map(|number| Gated::saga(number, false)).collect();
+    for saga in &sagas {
+        let starting = saga.clone();
+        shop.deps.db.write("shop.start", move |tx| log.start(tx, &starting)).await.expect("started");
+    }
+    let moment = Duration::from_millis(1);
+    for saga in &sagas {
+        drop(engine.run(saga));
+    }
+    tokio::time::sleep(moment).await;
+    let in_memory = sagas.iter().filter(|saga| engine.is_active(saga.id)).count();
+    assert_eq!((gated.inside(), in_memory), (4, 14), "the rest stays in the log");
+    assert!(!shop.deps.activity.is_idle(), "which is work under way");
+    // One that was left is carried on at once when a request waits for it.
+    let left = engine.run(&sagas[59]);
+    assert!(!engine.is_active(sagas[59].id));
+    assert!(tokio::time::timeout(moment, left).await.is_err() && gated.inside() == 5);
+    gated.gate.add_permits(1);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!((gated.inside(), gated.done.load(SeqCst)), (0, 60), "all of them, each once");
+    assert!(shop.deps.activity.is_idle());
+    let open = shop.deps.db.read("shop.open", move |q| log.open(q, None, 100)).await.expect("read");
+    assert_eq!(open, []);
+    shop.deps.tasks.shutdown(Duration::from_secs(10)).await.expect("ended");
 }
 
 async fn due_at_shutdown() {

@@ -123,6 +123,15 @@ impl Shop {
     }
 
     pub fn engine_with(&self, kinds: Vec<Arc<dyn AnySaga>>, fault: Option<Arc<dyn Fault>>) -> SagaEngine {
+        self.engine_within(kinds, fault, Limits::default())
+    }
+
+    pub fn engine_within(
+        &self,
+        kinds: Vec<Arc<dyn AnySaga>>,
+        fault: Option<Arc<dyn Fault>>,
+        limits: Limits,
+    ) -> SagaEngine {
         let deps = EngineDeps {
             db: self.deps.db.clone(),
             log: self.store.sagas,
@@ -132,7 +141,7 @@ impl Shop {
             metrics: self.deps.metrics.clone(),
             activity: self.deps.activity.clone(),
         };
-        SagaEngine::with(deps, kinds, Limits::default(), fault)
+        SagaEngine::with(deps, kinds, limits, fault)
     }
 
     pub fn plain_engine(&self) -> SagaEngine {

@@ -151,6 +151,7 @@ pub struct Life {
     pub publisher: Store,
     pub subscriber: Store,
     turns: Arc<AtomicI64>,
+    threaded: bool,
 }
 
 static DATABASES: AtomicU64 = AtomicU64::new(0);
@@ -209,7 +210,8 @@ impl World {
                 publisher: Store::new("pub"),
                 subscriber: Store::new("sub"),
                 // Effects are numbered in the order they came, over all lives.
-                turns: Arc::new(AtomicI64::new(i64::try_from(self.lives).expect("few lives") * 1_000_000)),
+                turns: Arc::new(AtomicI64::new(i64::try_from(self.lives).expect("few lives") * 10_000_000)),
+                threaded: !matches!(self.place, Place::Inline(_)),
             };
             for module in life.modules(Vec::new(), Vec::new()) {
                 module.migrate(&life.deps.db).await.expect("tables");
@@ -224,6 +226,11 @@ impl World {
 impl Life {
     pub fn db(&self) -> &Db {
         &self.deps.db
+    }
+
+    /// Whether closures run on threads of the database, beside each other's callers.
+    pub fn threaded(&self) -> bool {
+        self.threaded
     }
 
     /// The two contexts; `sub` has these subscriptions and timers.

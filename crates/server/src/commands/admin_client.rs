@@ -6,17 +6,18 @@ use std::time::Duration;
 use axum::{
     Router,
     body::{Body, Bytes},
-    http::{Method, Request, Response},
+    http::{Method, Request, Response, header},
 };
 use http_body_util::BodyExt as _;
 use hyper_util::rt::TokioIo;
 use merx_kernel::{Error, ErrorKind, Result};
-use serde::de::DeserializeOwned;
+use serde::{Serialize, de::DeserializeOwned};
 use tokio::net::UnixStream;
 use tower::ServiceExt as _;
 
+use super::reading;
 use crate::{
-    admin::{Refusal, SOCKET},
+    admin::{Operations, Refusal, SOCKET, operations},
     cli::Place,
     files::DataFolder,
     instance::{self, Mode},
@@ -48,11 +49,16 @@ impl AdminClient {
             Mode::ReadWrite => Some(DataFolder::claim(&config.data_dir)?),
             Mode::ReadOnly => None,
         };
-        let shop = instance::open(&config, mode)?;
-        if mode == Mode::ReadWrite {
-            shop.migrate().await?;
-        }
-        Ok(Self::Resting(shop.resting_admin()?, Box::new(shop), folder))
+        let shop = match mode {
+            Mode::ReadWrite => {
+                let shop = instance::open(&config, mode)?;
+                shop.migrate().await?;
+                shop
+            }
+            Mode::ReadOnly => reading::open(&config).await?,
+        };
+        let router = shop.resting_admin()?.merge(operations(Operations::of(&shop)));
+        Ok(Self::Resting(router, Box::new(shop), folder))
     }
 
     /// One request; a client is good for one.
@@ -60,24 +66,67 @@ impl AdminClient {
     /// # Errors
     /// What the route refuses.
     pub async fn ask<T: DeserializeOwned>(self, method: Method, path: &str) -> Result<T> {
-        let request = Request::builder()
-            .method(method)
-            .uri(path)
-            .header("host", "merx")
-            .body(Body::empty())
-            .map_err(|e| Error::invalid("argument", "cannot stand in a path").with_source(e))?;
-        let answer = match self {
-            Self::Socket(stream) => over_socket(stream, request).await?,
+        self.send(request(method, path, Body::empty())?, async |answer| read(collect(answer).await?)).await
+    }
+
+    /// One request with a body.
+    ///
+    /// # Errors
+    /// What the route refuses.
+    pub async fn tell<T: DeserializeOwned>(self, path: &str, body: &impl Serialize) -> Result<T> {
+        let body = serde_json::to_vec(body).map_err(lost)?;
+        let request = request(Method::POST, path, Body::from(body))?;
+        self.send(request, async |answer| read(collect(answer).await?)).await
+    }
+
+    /// One request that is answered line by line.
+    ///
+    /// # Errors
+    /// What the route refuses; `server.admin_socket` when the shop goes away before the end.
+    pub async fn lines<T: DeserializeOwned>(self, path: &str, mut each: impl FnMut(T)) -> Result<()> {
+        let take = async |answer: Response<Body>| {
+            if !answer.status().is_success() {
+                return read::<()>(collect(answer).await?);
+            }
+            let (mut body, mut text) = (answer.into_body(), Vec::new());
+            while let Some(frame) = body.frame().await {
+                text.extend_from_slice(&frame.map_err(lost)?.into_data().unwrap_or_default());
+                while let Some(end) = text.iter().position(|byte| *byte == b'\n') {
+                    let line: Vec<u8> = text.drain(..=end).collect();
+                    each(serde_json::from_slice(&line).map_err(lost)?);
+                }
+            }
+            Ok(())
+        };
+        self.send(request(Method::POST, path, Body::empty())?, take).await
+    }
+
+    async fn send<T>(
+        self,
+        request: Request<Body>,
+        take: impl AsyncFnOnce(Response<Body>) -> Result<T>,
+    ) -> Result<T> {
+        match self {
+            Self::Socket(stream) => over_socket(stream, request, take).await,
             Self::Resting(router, shop, _folder) => {
                 let Ok(answer) = router.oneshot(request).await;
-                let answer = collect(answer).await;
+                let taken = take(answer).await;
                 shop.deps.tasks.shutdown(PATIENCE).await?;
                 shop.deps.db.close().await;
-                answer?
+                taken
             }
-        };
-        read(answer)
+        }
     }
+}
+
+fn request(method: Method, path: &str, body: Body) -> Result<Request<Body>> {
+    Request::builder()
+        .method(method)
+        .uri(path)
+        .header(header::HOST, "merx")
+        .header(header::CONTENT_TYPE, "application/json")
+        .body(body)
+        .map_err(|e| Error::invalid("argument", "cannot stand in a path").with_source(e))
 }
 
 fn lost(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
@@ -85,14 +134,18 @@ fn lost(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
         .with_source(source)
 }
 
-async fn over_socket(stream: UnixStream, request: Request<Body>) -> Result<Response<Bytes>> {
+async fn over_socket<T>(
+    stream: UnixStream,
+    request: Request<Body>,
+    take: impl AsyncFnOnce(Response<Body>) -> Result<T>,
+) -> Result<T> {
     let (mut sender, connection) =
         hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(lost)?;
     let (answer, _) = tokio::join!(
         async move {
             let answer = sender.send_request(request).await.map_err(lost)?;
             drop(sender);
-            collect(answer.map(Body::new)).await
+            take(answer.map(Body::new)).await
         },
         connection
     );
@@ -113,7 +166,12 @@ fn read<T: DeserializeOwned>(answer: Response<Bytes>) -> Result<T> {
         return serde_json::from_slice(text).map_err(lost);
     }
     match serde_json::from_slice::<Refusal>(&body) {
-        Ok(refusal) => Err(Error::new(ErrorKind::Rejected, refusal.code, refusal.message)),
+        Ok(refusal) => Err(refused(refusal)),
         Err(_) => Err(Error::invalid("argument", format!("the shop refused it ({status})"))),
     }
+}
+
+/// A refusal that came over the socket, as an error here.
+pub fn refused(refusal: Refusal) -> Error {
+    Error::new(ErrorKind::Rejected, refusal.code, refusal.message)
 }

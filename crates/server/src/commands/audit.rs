@@ -3,8 +3,9 @@
 use std::process::ExitCode;
 
 use merx_auditor::{ProviderLedger, Report};
-use merx_kernel::{Error, Result};
+use merx_kernel::Result;
 
+use super::reading::{self, say_json};
 use crate::{
     cli::{Audit, Place},
     instance::{self, Mode},
@@ -16,9 +17,7 @@ use crate::{
 pub async fn run(args: Audit) -> Result<ExitCode> {
     let report = of(&args.place, args.drained).await?;
     if args.json {
-        let text = serde_json::to_string_pretty(&report)
-            .map_err(|e| Error::internal("the report cannot be written as JSON").with_source(e))?;
-        say(&format!("{text}\n"));
+        say_json(&report)?;
     } else {
         say(&report.to_text());
         say(if report.is_clean() { "The books agree.\n" } else { "The books do NOT agree.\n" });
@@ -31,7 +30,7 @@ pub async fn run(args: Audit) -> Result<ExitCode> {
 /// # Errors
 /// What the configuration, the data folder or the database says.
 pub async fn of(place: &Place, drained: bool) -> Result<Report> {
-    let shop = instance::open(&instance::config_of(place)?, Mode::ReadOnly)?;
+    let shop = reading::open(&instance::config_of(place)?).await?;
     let mut audit = shop.audit(None, drained);
     if place.config.is_none() {
         let sandbox = instance::open_sandbox_db(&place.dir, Mode::ReadOnly)?;

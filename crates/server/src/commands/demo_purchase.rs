@@ -23,7 +23,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// Buys, pays, ships, receives, audits. Succeeds only when the order is completed and the books agree.
 pub async fn run(args: DemoPurchase) -> Result<ExitCode> {
     let demo = instance::demo_of(&args.data)?;
-    let url = args.url.unwrap_or_else(|| demo.api_url.clone());
+    let url = args.url.unwrap_or_else(|| demo.place.api_url.clone());
     let ids = IdGen::new(Arc::new(SystemClock), Arc::new(OsEntropy));
     let visitor = ApiClient::new(&url, ids)?;
     say(&format!("Buying at {url}\n"));

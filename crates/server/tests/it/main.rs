@@ -11,5 +11,6 @@ mod process_faults;
 mod routes;
 mod shop_rules;
 mod simulation;
+mod ways_to_pay;
 mod world;
 mod wrong_ways;

@@ -50,7 +50,7 @@ async fn a_purchase_succeeds_before_and_after_a_restart() {
 
 /// The orders that were ever begun here.
 fn placed(site: &Site) -> BTreeSet<u128> {
-    let events = site.succeed(&["events", "ordering", "--limit", "100000"]);
+    let events = site.succeed(&["events", "ordering", "--limit", "100000", "--json"]);
     let events = events.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
     let placed = events.filter(|event| event["name"] == "OrderPlaced");
     placed.map(|event| stream_of(&text(&event, "/stream"))).collect()

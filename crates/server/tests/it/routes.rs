@@ -9,7 +9,7 @@ use merx_sql::params;
 use merx_testkit::{Answer, TestApi};
 use serde_json::{Value, json};
 
-use crate::world::{Buyer, TEA, Told as _, World};
+use crate::world::{Buyer, Order, TEA, Told as _, World};
 
 /// The only routes with an object in their path that anybody may see.
 const OPEN_TO_ALL: &[&str] = &["getErrorPage", "getProduct"];
@@ -59,7 +59,7 @@ async fn nobody_passes_without_a_token_or_the_permission() {
             }
             _ => assert_eq!(stranger.status, StatusCode::UNAUTHORIZED, "{place}: {}", stranger.text),
         }
-        let Access::Permission { permission, .. } = route.access() else { continue };
+        let Some(permission) = route.access().permission() else { continue };
         for role in Role::ALL.iter().filter(|role| !role.allows(permission)) {
             let answer = knock(&world.staff(*role).await, route).await;
             assert_eq!(answer.status, StatusCode::FORBIDDEN, "{place} as {role:?}: {}", answer.text);
@@ -75,7 +75,7 @@ struct Trespass {
     operation: &'static str,
     method: Method,
     /// With `{}` where the object stands.
-    path: &'static str,
+    path: String,
     object: String,
     body: Option<Value>,
 }
@@ -106,7 +106,9 @@ async fn trespasses(world: &World, victim: &Buyer, thief: &Buyer) -> Vec<Trespas
         "recipient": "X", "phone": "13800138000"
     });
     let cart = victim.account.cast::<merx_contracts::ids::CartKind>().to_string();
-    let rows: [(&str, Method, &str, &str, Option<Value>); 12] = [
+    let code = code_of(victim, &order).await;
+    let refund = "/v1/payments/{}/refunds/rfd_00000000000000000000000001";
+    let rows: [(&str, Method, &str, &str, Option<Value>); 14] = [
         ("endSession", Method::DELETE, "/v1/sessions/{}", &session, None),
         ("getAddress", Method::GET, "/v1/addresses/{}", &victim.address_id, None),
         ("replaceAddress", Method::PUT, "/v1/addresses/{}", &victim.address_id, Some(form)),
@@ -124,22 +126,31 @@ async fn trespasses(world: &World, victim: &Buyer, thief: &Buyer) -> Vec<Trespas
         ("cancelOrder", Method::POST, "/v1/orders/{}/cancellation", &order.id, Some(json!({}))),
         ("confirmReceipt", Method::POST, "/v1/orders/{}/receipt", &order.id, Some(json!({}))),
         ("getPayment", Method::GET, "/v1/payments/{}", &order.payment_id, None),
+        ("drawPaymentQrCode", Method::GET, &code, &order.payment_id, None),
+        ("getPaymentRefund", Method::GET, refund, &order.payment_id, None),
         (
             "startPaymentAttempt",
             Method::POST,
             "/v1/payments/{}/attempts",
             &order.payment_id,
-            Some(json!({"method": "alipay_page"})),
+            Some(json!({"method": "alipay_qr"})),
         ),
     ];
-    let trespass = |(operation, method, path, object, body): (_, _, _, &str, _)| Trespass {
+    let trespass = |(operation, method, path, object, body): (_, _, &str, &str, _)| Trespass {
         operation,
         method,
-        path,
+        path: path.to_owned(),
         object: object.to_owned(),
         body,
     };
     rows.into_iter().map(trespass).collect()
+}
+
+/// Where the code of an attempt to pay the order is drawn, with `{}` for the payment.
+async fn code_of(victim: &Buyer, order: &Order) -> String {
+    let attempts = format!("/v1/payments/{}/attempts", order.payment_id);
+    let begun = victim.api.post(&attempts, json!({"method": "alipay_qr"})).await.expect(201);
+    begun.text_at("/qr_svg_url").replace(&order.payment_id, "{}")
 }
 
 /// A log-in of the victim, as the log-in route would leave it.
@@ -190,7 +201,8 @@ async fn a_foreign_object_is_the_same_as_none() {
     assert_eq!(state_of(&world, &victim).await, before, "nothing of the victim's has changed");
 
     // What the thief may not, the victim may.
-    let of_the_thief = ["quoteCheckout", "placeOrder"];
+    // (And nothing of the order went back, so the refund is nobody's.)
+    let of_the_thief = ["quoteCheckout", "placeOrder", "getPaymentRefund"];
     for trespass in all.iter().filter(|t| !of_the_thief.contains(&t.operation)) {
         let own = trespass.by(&victim.api, &trespass.object).await;
         assert_ne!(own.status, StatusCode::NOT_FOUND, "{}: {}", trespass.operation, own.text);

@@ -18,15 +18,18 @@ use axum::{
 };
 use merx_alipay::PrivateKey;
 use merx_alipay_sandbox::{Armed, Config, Entry, Fault, Outbound, Reply, Sandbox};
-use merx_catalogue::domain::{LocalText, Product, SkuSpec};
+use merx_catalogue::domain::{Content, LocalText, SkuSpec};
 use merx_contracts::ids::Sku;
+use merx_http::outbound::{OutboundAnswer, OutboundFailure, OutboundRequest};
 use merx_inventory::commands::{StockReceipt, receive_stock};
 use merx_kernel::{
     BoundedText, Clock, Currency, Error, Money, Role, Secret, clock::BoxFuture, principal::AccountId,
 };
+use merx_notification::{NotificationConfig, Ways, transport::MemoryMailbox};
 use merx_payment::{AlipayConfig, PaymentConfig, provider::InProcess};
 use merx_platform::{
     Deps,
+    objects::MemoryStore,
     time::{OsEntropy, SeededEntropy, SystemClock},
 };
 use merx_server::shop::{self, Running, Settings, Shop, Topology, provider_entries};
@@ -108,6 +111,16 @@ impl Outbound for Sender {
     }
 }
 
+/// There are no partners in these worlds: a webhook would be a surprise.
+struct Nowhere;
+
+#[async_trait::async_trait]
+impl merx_http::outbound::Outbound for Nowhere {
+    async fn send(&self, request: OutboundRequest) -> Result<OutboundAnswer, OutboundFailure> {
+        panic!("nobody was to be told: {request:?}")
+    }
+}
+
 /// What a world stands on.
 pub struct Ground {
     pub deps: Deps,
@@ -146,6 +159,8 @@ pub struct World {
     /// What Alipay serves.
     pub pages: Router,
     pub line: Arc<Line>,
+    /// What the shop has mailed.
+    pub mails: MemoryMailbox,
     pub trace: Arc<Trace>,
     /// The public API with nobody logged in.
     pub api: TestApi,
@@ -182,13 +197,23 @@ impl World {
         let Ground { deps, sandbox_db, trace, is_virtual } = ground;
         let line = Arc::new(Line::default());
         let (pages, sandbox) = sandbox(&deps, sandbox_db.clone(), line.clone()).await;
+        let mails = MemoryMailbox::default();
         let mut settings = Settings {
             limits: generous_limits(),
             trusted_proxies: Vec::new(),
             ordering: merx_ordering::Settings::default(),
             payment: payment_config(),
             accounts: merx_accounts::Settings::default(),
+            cart: merx_cart::Settings::default(),
+            catalogue: merx_catalogue::Settings {
+                currency: Currency::CNY,
+                objects: Arc::new(MemoryStore::default()),
+            },
+            notification: NotificationConfig::default(),
+            ways: Ways { mail: Some(Arc::new(mails.clone())), web: Arc::new(Nowhere) },
             signing_key: Secret::new(TOKEN_SEED.to_vec()),
+            code_key: Secret::new(TOKEN_SEED.to_vec()),
+            erasures: None,
             outbound: Arc::new(InProcess(pages.clone())),
             topology,
         };
@@ -198,7 +223,19 @@ impl World {
         let running = shop.start().await.told();
         assert!(line.shop.set(running.router.clone()).is_ok());
         let api = api(running.router.clone()).traced(trace.clone());
-        Self { shop, running, sandbox, pages, line, trace, api, sandbox_db, is_virtual, finished: false }
+        Self {
+            shop,
+            running,
+            sandbox,
+            pages,
+            line,
+            mails,
+            trace,
+            api,
+            sandbox_db,
+            is_virtual,
+            finished: false,
+        }
     }
 
     /// Stops the shop and Alipay in order and starts them on what they have kept. Between the two, `meanwhile` is
@@ -224,26 +261,35 @@ impl World {
     pub async fn sell(&self, sku: &str, price_minor: i64, weight_grams: u32, units: i64) {
         let sku = Sku::new(sku).unwrap();
         let price = Money::new(price_minor, Currency::CNY);
-        let product = Product {
-            id: self.shop.deps.ids.next(),
-            title: local(sku.as_str()),
-            description: local("As it says."),
-            options: Vec::new(),
-            skus: vec![SkuSpec { sku: sku.clone(), choices: Vec::new(), price, weight_grams }],
+        let spec = SkuSpec {
+            sku: sku.clone(),
+            choices: Vec::new(),
+            price: Some(price),
+            weight_grams,
+            limit_per_order: None,
+            limit_per_buyer: None,
         };
-        merx_catalogue::commands::create_product(&self.shop.catalogue, product).await.told();
+        let content = Content {
+            title: local(sku.as_str()),
+            description: Some(local("As it says.")),
+            category_id: None,
+            brand_id: None,
+            attributes: Default::default(),
+            options: Vec::new(),
+            skus: vec![spec],
+        };
+        let id = self.shop.deps.ids.next();
+        merx_catalogue::commands::create_product(&self.shop.catalogue, id, content).await.told();
         let entry = self.shop.deps.ids.next();
         let receipt = StockReceipt { entry, sku, quantity: units, reason: None };
         receive_stock(&self.shop.inventory, receipt).await.told();
     }
 
-    /// Changes a price. There is no command for that yet, so the row is changed; that the catalogue has something new
-    /// makes it forget the prices it keeps.
-    pub async fn reprice(&self, sku: &'static str, price_minor: i64) {
-        let set = "UPDATE catalogue_skus SET price_minor = ? WHERE sku = ?";
-        let write = move |tx: &mut merx_sql::Tx<'_>| tx.guarded(set, params![price_minor, sku]);
-        assert!(self.shop.deps.db.write("test.reprice", write).await.told());
-        self.sell(&format!("{sku}-NEW"), price_minor, 1, 1).await;
+    /// Changes a price, from now on.
+    pub async fn reprice(&self, sku: &str, price_minor: i64) {
+        let staff = self.staff(Role::ProductManager).await;
+        let price = json!({"price": {"minor": price_minor, "currency": "CNY"}, "reason": "a better harvest"});
+        staff.post(&format!("/v1/admin/skus/{sku}/prices"), price).await.expect(201);
     }
 
     /// An account of this role, logged in. Its password is never asked for: the token is of our own making.

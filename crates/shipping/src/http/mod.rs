@@ -37,7 +37,8 @@ pub fn routes(state: &State, limits: &Limits) -> Vec<Route> {
     let idempotent = Idempotent::new(state.db.clone(), keys, state.clock.clone(), limits);
     let staff = staff::Staff { state: state.clone(), idempotent };
     let mut routes = reading(state);
-    routes.extend(changing(&staff));
+    routes.extend(in_the_warehouse(&staff));
+    routes.extend(on_the_way(&staff));
     routes
 }
 
@@ -70,7 +71,7 @@ fn reading(state: &State) -> Vec<Route> {
     ]
 }
 
-fn changing(staff: &staff::Staff) -> Vec<Route> {
+fn in_the_warehouse(staff: &staff::Staff) -> Vec<Route> {
     vec![
         Route::post("/v1/shipments/{shipment}/dispatch", WRITE, staff::dispatch, staff)
             .id("dispatchShipment")
@@ -102,6 +103,11 @@ fn changing(staff: &staff::Staff) -> Vec<Route> {
                 "shipping.shipment_limit",
             ])
             .idempotency(Idempotency::Required),
+    ]
+}
+
+fn on_the_way(staff: &staff::Staff) -> Vec<Route> {
+    vec![
         Route::post("/v1/shipments/{shipment}/tracking-events", WRITE, staff::track, staff)
             .id("addTrackingEvent")
             .summary("Notes what the carrier tells of a parcel")

@@ -107,6 +107,7 @@ impl WriterThread {
             Positions::BeforeCommit(&self.early)
         };
         let mut tx = Tx::new(&mut session, positions);
+        tx.snapshot_every = self.shared.snapshot_every;
         let ok = job.run(&mut tx);
         let (counts, wakes) = (tx.counts, std::mem::take(&mut tx.wakes));
         let usable = !session.connection_lost();

@@ -50,7 +50,7 @@ impl FileLock {
 
 /// Opens a file for reading and writing. One that is not there yet is made for this user's eyes only: the database
 /// holds names and addresses. SQLite gives its log and its index the mode of the database.
-fn open_own(path: &Path) -> std::io::Result<File> {
+pub(crate) fn open_own(path: &Path) -> std::io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false);
     #[cfg(unix)]

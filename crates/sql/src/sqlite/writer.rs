@@ -131,6 +131,7 @@ impl Writer {
         }
         let mut session = SqliteSession::new(&self.conn);
         let mut tx = Tx::new(&mut session, Positions::Writer(&mut self.position));
+        tx.snapshot_every = self.shared.snapshot_every;
         let mut ok = job.run(&mut tx);
         let counts = tx.counts;
         let broken = tx.broken();

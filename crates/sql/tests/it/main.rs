@@ -5,6 +5,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test; clippy does not see it as one without libtest")]
 
+mod backup;
 mod child;
 mod contract;
 mod events;
@@ -14,6 +15,8 @@ mod fixture;
 mod migrations;
 mod pace;
 mod server;
+mod snapshots;
+mod t28;
 
 use std::process::ExitCode;
 
@@ -51,6 +54,9 @@ fn trials() -> Vec<Trial> {
         pace::cases(),
         file::cases(),
         server::cases(),
+        snapshots::cases(),
+        backup::cases(),
+        t28::cases(),
     ];
     let mut trials = Vec::new();
     for case in cases.into_iter().flatten() {
@@ -77,6 +83,12 @@ fn trial(name: &str, mode: Mode, run: fn(Mode) -> BoxFuture) -> Trial {
             Trial::test(format!("{name} (NOT RUN: {why})"), not_run).with_ignored_flag(true)
         }
     }
+}
+
+/// A figure, past whatever the harness captures.
+pub fn say(text: &str) {
+    use std::io::Write as _;
+    let _ = writeln!(std::io::stderr(), "{text}");
 }
 
 fn main() -> ExitCode {

@@ -15,6 +15,7 @@ pub fn cases() -> Vec<Case> {
         a_newer_database_is_refused,
         contexts_do_not_meet,
         numbers_are_unique,
+        what_is_pending_is_told_and_not_done,
     ];
     all.extend(cases![SQLITE => a_broken_migration_leaves_nothing]);
     all.extend(cases![SERVER => a_half_done_migration_is_resumed, many_processes_migrate_at_once]);
@@ -131,4 +132,29 @@ async fn many_processes_migrate_at_once(mode: Mode) {
     for outcome in migrating.join_all().await {
         outcome.unwrap();
     }
+}
+
+async fn what_is_pending_is_told_and_not_done(mode: Mode) {
+    let place = Place::new(mode);
+    let db = place.open(options(), &[]).unwrap();
+    let names = async |migrations: &[Migration]| {
+        let pending = db.pending_migrations("notes", migrations).await.unwrap();
+        pending.into_iter().map(|one| (one.number, one.name, one.statements.len())).collect::<Vec<_>>()
+    };
+    let both = [second(), notes()];
+    assert_eq!(names(&both).await, [(1, "notes", 1), (2, "authors", 3)], "of a database without any table");
+    let url = place.url();
+    let of_nothing = merx_sql::PendingMigration::of_nothing(&url, "notes", &both).unwrap();
+    assert_eq!(of_nothing, db.pending_migrations("notes", &both).await.unwrap());
+    assert!(of_nothing[0].statements[0].starts_with("CREATE TABLE notes"));
+    assert!(db.read("notes", |q| q.query("SELECT id FROM notes", vec![], |_| Ok(()))).await.is_err());
+    db.migrate("notes", &[notes()]).await.unwrap();
+    assert_eq!(names(&both).await, [(2, "authors", 3)]);
+    db.migrate("notes", &both).await.unwrap();
+    assert_eq!(names(&both).await, []);
+    let newer = db.pending_migrations("notes", &[notes()]).await.unwrap_err();
+    assert_eq!(newer.code(), "sql.newer_schema");
+    let changed = Migration::same(1, "notes", "CREATE TABLE notes (id BIGINT PRIMARY KEY, text VARCHAR(9))");
+    let changed = db.pending_migrations("notes", &[changed, second()]).await.unwrap_err();
+    assert_eq!(changed.code(), "sql.migration_changed");
 }

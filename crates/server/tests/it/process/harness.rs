@@ -106,11 +106,11 @@ pub fn text_of(output: &Output) -> String {
     [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes).into_owned()).join("")
 }
 
-/// A data folder and two ports, and the shop that runs there, if one does. Dropped, nothing of it is left.
+/// A data folder and its ports, and the shop that runs there, if one does. Dropped, nothing of it is left.
 pub struct Site {
     root: TempDir,
     data: PathBuf,
-    ports: [u16; 2],
+    ports: [u16; 4],
     command_line: Vec<String>,
     child: Option<Child>,
 }
@@ -119,7 +119,7 @@ impl Site {
     fn empty() -> Self {
         let root = TempDir::new().expect("a temporary folder");
         let data = root.path().join("data");
-        Self { root, data, ports: [free_port(), free_port()], command_line: Vec::new(), child: None }
+        Self { root, data, ports: [(); 4].map(|()| free_port()), command_line: Vec::new(), child: None }
     }
 
     /// A site for `merx up`, with these flags besides the usual ones.
@@ -135,11 +135,13 @@ impl Site {
     }
 
     fn with_demo_in(mut self, data: PathBuf, flags: &[&str]) -> Self {
-        let [api, sandbox] = self.ports.map(|port| format!("127.0.0.1:{port}"));
+        let [api, sandbox, mail, grpc] = self.ports.map(|port| format!("127.0.0.1:{port}"));
         self.data = data;
         let usual = ["up", "--data", self.data(), "--listen", &api, "--sandbox-listen", &sandbox];
-        let fast = ["--requests-per-minute", "60000000"];
-        self.command_line = [&usual[..], &fast, flags].concat().into_iter().map(str::to_owned).collect();
+        let inner = ["--mail-listen", &mail, "--grpc-listen", &grpc];
+        let fast = ["--without-history", "--requests-per-minute", "60000000"];
+        self.command_line =
+            [&usual[..], &inner, &fast, flags].concat().into_iter().map(str::to_owned).collect();
         self
     }
 

@@ -75,7 +75,7 @@ fn wrong_words_are_named_before_anything_is_touched() {
 #[test]
 fn a_folder_without_a_shop_is_told_apart_from_one_with() {
     let folder = TempDir::new().expect("a folder");
-    let cases: [&[&str]; 7] = [
+    let cases: [&[&str]; 13] = [
         &["audit"],
         &["saga", "list"],
         &["saga", "retry", NO_SAGA],
@@ -83,6 +83,12 @@ fn a_folder_without_a_shop_is_told_apart_from_one_with() {
         &["events", "ordering"],
         &["demo", "purchase"],
         &["audit", "--drained", "--json"],
+        &["outbox"],
+        &["timers"],
+        &["rebuild", "all"],
+        &["backup", "copy"],
+        &["staff-audit", "verify"],
+        &["dead-letters", "show", "a.b", NO_MESSAGE],
     ];
     for args in cases {
         refused(&merx(folder.path(), args), 1, &["./data holds no shop", "merx up --data ./data"]);
@@ -122,7 +128,9 @@ async fn a_second_shop_in_a_folder_is_refused_and_the_first_goes_on() {
     site.start().await;
     let demo = site.demo();
     let holder = format!("(process {})", site.pid());
-    let second = site.run(&["up", "--listen", "127.0.0.1:0", "--sandbox-listen", "127.0.0.1:0"]);
+    let any = "127.0.0.1:0";
+    let flags = ["--listen", any, "--sandbox-listen", any, "--mail-listen", any, "--grpc-listen", any];
+    let second = site.run(&[&["up"], &flags[..]].concat());
     refused(&second, 1, &["in use by another Merx", &holder, "--data"]);
     assert_eq!(site.demo(), demo, "the other commands still find the first");
     site.succeed(&["demo", "purchase"]);
@@ -132,8 +140,10 @@ async fn a_second_shop_in_a_folder_is_refused_and_the_first_goes_on() {
 
 /// `merx up` in a folder, on free ports, where it must fail.
 fn up(folder: &Path) -> std::process::Output {
-    let places = [free_port(), free_port()].map(|port| format!("127.0.0.1:{port}"));
-    merx(folder, &["up", "--data", ".", "--listen", &places[0], "--sandbox-listen", &places[1]])
+    let [api, sandbox, mail, grpc] = [(); 4].map(|()| format!("127.0.0.1:{}", free_port()));
+    let places =
+        ["--listen", &api, "--sandbox-listen", &sandbox, "--mail-listen", &mail, "--grpc-listen", &grpc];
+    merx(folder, &[&["up", "--data", "."], &places[..]].concat())
 }
 
 #[test]
@@ -183,14 +193,29 @@ async fn a_database_of_another_program_or_of_a_newer_merx_is_left_alone() {
 
     const NEWER: &str = "INSERT INTO merx_migrations (context, number, name, checksum, steps_done, finished)
         VALUES ('payment', 999, 'from_the_future', '', 1, 1)";
+    let kept = fs::read(&database).expect("readable");
     change(&database, NEWER).await;
     let before = contents(Path::new(site.data()));
     let says = ["made by a newer Merx", "`payment` has migration 999 (from_the_future)", "restore a backup"];
     refused(&up(Path::new(site.data())), 1, &says);
     refused(&site.run(&["saga", "retry", NO_SAGA]), 1, &says);
+    for args in [
+        &["audit"][..],
+        &["events", "ordering"],
+        &["saga", "list"],
+        &["timers"],
+        &["outbox"],
+        &["backup", "copy"],
+    ] {
+        refused(&site.run(args), 1, &says);
+    }
     unharmed_but_for_locks(before, &site);
-
+    change(&database, "DELETE FROM merx_migrations WHERE context = 'payment' AND number = 100").await;
     change(&database, "DELETE FROM merx_migrations WHERE number = 999").await;
+    let says = ["of an older Merx", "`payment` has yet to see migration 100", "merx migrate"];
+    refused(&site.run(&["events", "ordering"]), 1, &says);
+    fs::write(&database, &kept).expect("written");
+
     site.start().await;
     site.stop().await;
     assert_eq!(site.succeed(&["events", "ordering"]), events);

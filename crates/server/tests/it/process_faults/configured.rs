@@ -7,7 +7,7 @@ use merx_alipay::PrivateKey;
 use merx_http::Limits;
 use merx_platform::telemetry::LogOptions;
 use merx_server::{
-    client::Reply,
+    client::{Reply, text},
     config::{Config, HttpConfig, OrdersConfig},
 };
 use serde::{
@@ -47,6 +47,13 @@ impl<'de> Deserializer<'de> for Asked<'_> {
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, value::Error> {
         visitor.visit_some(self)
     }
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, value::Error> {
+        visitor.visit_newtype_struct(self)
+    }
     fn deserialize_enum<V: Visitor<'de>>(
         self,
         _: &'static str,
@@ -70,6 +77,10 @@ impl<'de> Deserializer<'de> for Asked<'_> {
     fn deserialize_u32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, value::Error> {
         self.deserialize_u64(visitor)
     }
+    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, value::Error> {
+        self.leaf();
+        visitor.visit_bool(false)
+    }
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, value::Error> {
         self.leaf();
         visitor.visit_seq(value::SeqDeserializer::new(std::iter::empty::<String>()))
@@ -78,7 +89,7 @@ impl<'de> Deserializer<'de> for Asked<'_> {
         Err(value::Error::custom(format!("{} has a type this test does not know", self.path.join("."))))
     }
     serde::forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u128 f32 f64 char bytes byte_buf unit unit_struct newtype_struct tuple
+        i8 i16 i32 i64 i128 u8 u16 u128 f32 f64 char bytes byte_buf unit unit_struct tuple
         tuple_struct map identifier ignored_any
     }
 }
@@ -237,6 +248,25 @@ fn a_broken_configuration_is_named_by_path() {
     }
 }
 
+/// `config show`: every key with its value and where it comes from.
+fn shown_without_secrets(told: &dyn Fn(&[&str]) -> String) {
+    let shown = told(&["config", "show"]);
+    let line = |key: &str| {
+        let found = shown.lines().find(|line| line.starts_with(&format!("{key} = ")));
+        found.unwrap_or_else(|| panic!("no {key} in: {shown}")).to_owned()
+    };
+    assert!(line("payment.alipay.private_key").contains("= \"[secret]\""), "{shown}");
+    assert!(!shown.contains("PRIVATE KEY"), "{shown}");
+    assert!(line("http.listen").ends_with("shop.toml") && line("http.listen").contains("127.0.0.1:"));
+    assert!(line("orders.payment_deadline_s").contains("= 1800"));
+    let json: serde_json::Value = serde_json::from_str(&told(&["config", "show", "--json"])).expect("JSON");
+    let keys: BTreeSet<String> =
+        json.as_array().expect("a list").iter().map(|shown| text(shown, "/key")).collect();
+    // What is documented and has a value, and no other.
+    assert!(keys.is_subset(&keys_there_are()), "{:?}", keys.difference(&keys_there_are()));
+    assert_eq!(keys.len(), shown.lines().count());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_configured_shop_serves_without_demo_and_sandbox() {
     let mut site = Site::configured(filled_in);
@@ -245,7 +275,20 @@ async fn a_configured_shop_serves_without_demo_and_sandbox() {
     let told = |args: &[&str]| String::from_utf8(at(args).stdout).expect("text");
     assert!(told(&["config", "check"]).ends_with("shop.toml: valid\n"));
     refused(&at(&["audit"]), 1, &["cannot be opened"]);
+    shown_without_secrets(&told);
+    let dry = told(&["migrate", "--dry-run"]);
+    assert!(
+        dry.contains("-- ordering 1 events\nCREATE TABLE ordering_events (")
+            && dry.ends_with("Nothing was changed.\n"),
+        "{dry}"
+    );
+    assert!(!Path::new(site.data()).exists(), "a dry run touches nothing");
     assert_eq!(told(&["migrate"]), "The tables are up to date.\n");
+    assert_eq!(told(&["migrate", "--dry-run"]), "-- The tables are up to date; nothing would run.\n");
+    assert_eq!(
+        told(&["migrate", "--dry-run", "--json"]).split_whitespace().collect::<String>(),
+        "{\"pending\":[]}"
+    );
 
     site.start().await;
     assert!(site.stdout().contains(&format!("Merx is open at {}", site.api())), "{}", site.stdout());
@@ -269,7 +312,9 @@ async fn a_configured_shop_serves_without_demo_and_sandbox() {
         "{files:?}"
     );
     // A real shop gets no demo by mistake.
-    let demo = ["up", "--data", site.data(), "--listen", "127.0.0.1:0", "--sandbox-listen", "127.0.0.1:0"];
+    let any = "127.0.0.1:0";
+    let listening = ["--listen", any, "--sandbox-listen", any, "--mail-listen", any, "--grpc-listen", any];
+    let demo = [&["up", "--data", site.data()], &listening[..]].concat();
     refused(&merx(Path::new("/"), &demo), 1, &["holds a shop without a demo", "merx serve"]);
     site.assert_no_panic();
 }

@@ -67,7 +67,7 @@ async fn sagas_are_listed_retried_and_abandoned_live_and_at_rest() {
 }
 
 /// Puts a fact that nobody can read into the outbox of shipping, of a resting shop.
-async fn poison(site: &Site) {
+pub(super) async fn poison(site: &Site) {
     let url = format!("sqlite:{}", Path::new(site.data()).join("merx.db").display());
     let db = Db::open(&url, DbOptions::new(Arc::new(SystemClock)), &[]).expect("opened");
     let put = db.write("test.poison", |tx| {
@@ -117,22 +117,4 @@ async fn dead_letters_are_listed_and_driven_again_live_and_at_rest() {
     site.logged_in(Role::Customer).await;
     site.stop().await;
     site.assert_no_panic();
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn read_models_are_built_again_at_rest_only() {
-    let mut site = Site::new(&[]);
-    site.start().await;
-    site.succeed(&["demo", "purchase"]);
-    refused(&site.run(&["rebuild", "ordering"]), 1, &["in use by another Merx", "Stop that one"]);
-    site.stop().await;
-    refused(&site.run(&["rebuild", "cart"]), 2, &["cart", "ordering, payment, inventory"]);
-    for context in ["ordering", "payment", "inventory"] {
-        let told = site.succeed(&["rebuild", context]);
-        assert!(told.contains("built again from "), "{told}");
-    }
-    site.succeed(&["audit"]);
-    site.start().await;
-    site.succeed(&["demo", "purchase"]);
-    site.stop().await;
 }
