@@ -18,7 +18,7 @@ use std::{sync::Arc, time::Duration};
 
 use merx_contracts::ids::OrderId;
 use merx_kernel::{Clock, Money, Result, Timestamp, clock::BoxFuture};
-use merx_platform::{Module, Projection, Store};
+use merx_platform::{Module, Projection, Store, Subscription};
 use merx_sql::{Db, Migration};
 use serde::Serialize;
 
@@ -73,8 +73,19 @@ pub struct Context {
     pub migrations: Vec<Migration>,
     /// Its projections.
     pub projections: Vec<Projection>,
-    /// Its subscriptions: name and wanted types.
-    pub subscriptions: Vec<(&'static str, &'static [&'static str])>,
+    /// Its subscriptions.
+    pub subscriptions: Vec<Subscribed>,
+}
+
+/// A subscription as the auditor needs to know it.
+#[derive(Clone, Copy, Debug)]
+pub struct Subscribed {
+    /// Its name.
+    pub name: &'static str,
+    /// The types it wants.
+    pub types: &'static [&'static str],
+    /// Those among them of which a fact may leave no row in the inbox.
+    pub passes_over: &'static [&'static str],
 }
 
 impl Context {
@@ -84,9 +95,14 @@ impl Context {
             store: module.store.clone(),
             migrations: module.migrations.clone(),
             projections: module.projections.clone(),
-            subscriptions: module.subscriptions.iter().map(|s| (s.name, s.types)).collect(),
+            subscriptions: module.subscriptions.iter().map(subscribed).collect(),
         }
     }
+}
+
+fn subscribed(subscription: &Subscription) -> Subscribed {
+    let Subscription { name, types, passes_over, .. } = *subscription;
+    Subscribed { name, types, passes_over }
 }
 
 /// What to audit.

@@ -42,11 +42,24 @@ const TYPES: &[&str] = &[
     ShipmentDispatchedV2::TYPE,
 ];
 
+/// Facts no mail is about. They are for endpoints, and passed over while none wants them.
+pub const FOR_ENDPOINTS: &[&str] = &[
+    PersonErased::TYPE,
+    PriceChanged::TYPE,
+    ProductChanged::TYPE,
+    StockLow::TYPE,
+    PaymentCaptured::TYPE,
+    PaymentRefunded::TYPE,
+    ShipmentDelivered::TYPE,
+    ShipmentDispatchedV2::TYPE,
+];
+
 /// The subscription.
 pub fn subscription(state: &State) -> Subscription {
     let own = state.clone();
-    Subscription::new("notification.facts", state.store.clone(), TYPES, move |delivery: Delivery| {
+    let take = move |delivery: Delivery| {
         let state = own.clone();
         async move { take_fact(&state, delivery).await }
-    })
+    };
+    Subscription::new("notification.facts", state.store.clone(), TYPES, take).passing_over(FOR_ENDPOINTS)
 }

@@ -15,7 +15,7 @@ const WORDS: &[(&str, &str, &str)] = &[
     ("title", "邮件查看器", "Mail viewer"),
     (
         "note",
-        "商城发出的邮件都在这里,不会真正寄出。",
+        "商城发出的邮件都在这里，不会真正寄出。",
         "Mails the shop sends end up here; none really leaves.",
     ),
     ("search", "按收件地址搜索", "Search by address"),
@@ -23,7 +23,7 @@ const WORDS: &[(&str, &str, &str)] = &[
     ("to", "收件人", "To"),
     ("from", "发件人", "From"),
     ("subject", "主题", "Subject"),
-    ("at", "时间(UTC)", "Time (UTC)"),
+    ("at", "时间（UTC）", "Time (UTC)"),
     ("none", "还没有邮件。", "There are no mails yet."),
     ("nothing", "没有匹配的邮件。", "No mail matches."),
     ("back", "返回列表", "Back to the list"),

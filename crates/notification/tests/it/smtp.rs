@@ -23,6 +23,7 @@ pub fn trials() -> Vec<Trial> {
     let mut trials = trials!("smtp":
         a_mail_arrives_whole,
         what_the_server_answers_decides,
+        without_the_tls_that_was_asked_for_nothing_is_sent,
         a_server_that_never_answers_is_given_up,
         a_late_answer_is_not_taken_for_the_next_mails,
         a_connection_cut_after_the_data_is_a_double_with_one_message_id,
@@ -111,6 +112,18 @@ fn what_the_server_answers_decides() {
         assert_eq!(transport(port, |_| {}).send(&letter()).await, transient("smtp connection"));
         let bad = Letter { to: "not an address".to_owned(), ..letter() };
         assert_eq!(transport(port, |_| {}).send(&bad).await, permanent("bad_address"));
+    });
+}
+
+fn without_the_tls_that_was_asked_for_nothing_is_sent() {
+    on_a_runtime(async {
+        let server = Server::start().await;
+        let starttls = transport(server.port, |c| c.url = Some(format!("smtp://127.0.0.1:{}", server.port)));
+        assert_eq!(starttls.send(&letter()).await, Outcome::Transient("smtp unsupported".to_owned()));
+        let immediate =
+            transport(server.port, |c| c.url = Some(format!("smtps://127.0.0.1:{}", server.port)));
+        assert!(matches!(immediate.send(&letter()).await, Outcome::Transient(_)));
+        assert!(server.taken().is_empty());
     });
 }
 

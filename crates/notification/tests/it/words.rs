@@ -156,7 +156,11 @@ fn what_people_chose_is_text_never_markup() {
     let mail = templates.order(Template::OrderPlaced, &json(&facts::placed()), &to).unwrap();
     assert!(mail.html.contains("西湖龙井 &lt;明前&gt;"), "{}", mail.html);
     // 1,234.50 + 68.00 + 8.00 - 10.00
-    assert!(mail.text.contains("优惠:-¥10.00") && mail.text.contains("应付金额:¥1,300.50"), "{}", mail.text);
+    assert!(
+        mail.text.contains("优惠：-¥10.00") && mail.text.contains("应付金额：¥1,300.50"),
+        "{}",
+        mail.text
+    );
 }
 
 fn a_guests_mail_carries_the_link_and_a_members_does_not() {

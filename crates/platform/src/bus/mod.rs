@@ -76,6 +76,8 @@ pub struct Subscription {
     pub store: Store,
     /// The types it wants, `payment.captured.v1`; the word before the first point names the publisher.
     pub types: &'static [&'static str],
+    /// The types among them that it may pass over: see [`Self::passing_over`].
+    pub passes_over: &'static [&'static str],
     /// What it does.
     pub handler: Arc<dyn Handler>,
 }
@@ -88,7 +90,16 @@ impl Subscription {
         types: &'static [&'static str],
         handler: impl Handler,
     ) -> Self {
-        Self { name, store, types, handler: Arc::new(handler) }
+        Self { name, store, types, passes_over: &[], handler: Arc::new(handler) }
+    }
+
+    /// Facts of these types may call for nothing: then the handler returns `Ok` without [`Delivery::first_time`], and
+    /// the fact costs no write. That it was looked at is told by the cursor alone, where every other fact leaves a row
+    /// in the inbox; the auditor judges by this.
+    #[must_use]
+    pub fn passing_over(mut self, passes_over: &'static [&'static str]) -> Self {
+        self.passes_over = passes_over;
+        self
     }
 
     /// The types of `publisher` among the wanted.

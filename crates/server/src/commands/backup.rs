@@ -3,7 +3,7 @@
 use std::{path::Path, process::ExitCode};
 
 use merx_kernel::{Clock as _, Error, Result};
-use merx_platform::time::SystemClock;
+use merx_platform::{objects::ObjectsPlace, time::SystemClock};
 use merx_sql::{back_up_file, check_file};
 use serde_json::json;
 
@@ -32,9 +32,11 @@ pub async fn run(args: &Backup) -> Result<ExitCode> {
     // Only a shop that this program knows is copied: another's is better copied by its own.
     super::reading::open(&config).await?.deps.db.close().await;
     let manifest = make(&config.data_dir, &args.target)?;
+    let elsewhere = elsewhere(&config)?;
     if args.format.json {
         let answer = json!({
             "backup": args.target, "made_at": manifest.made_at, "bytes": manifest.bytes(), "files": manifest.files,
+            "elsewhere": elsewhere,
         });
         say_json(&answer)?;
     } else {
@@ -47,8 +49,22 @@ pub async fn run(args: &Backup) -> Result<ExitCode> {
             manifest.files.len(),
             manifest.bytes()
         ));
+        if let Some(place) = elsewhere {
+            say(&format!(
+                "Pictures are kept at {place} and are not in it: copy them with that place's own tools.\n"
+            ));
+        }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Where pictures are, when that is not the data folder.
+fn elsewhere(config: &Config) -> Result<Option<String>> {
+    Ok(match config.objects.place(&config.data_dir)? {
+        ObjectsPlace::Folder(folder) if folder.starts_with(&config.data_dir) => None,
+        ObjectsPlace::Folder(folder) => Some(folder.display().to_string()),
+        _ => config.objects.url.clone(),
+    })
 }
 
 /// A server has tools of its own that know its files.

@@ -6,13 +6,13 @@ use std::{
 };
 
 use merx_server::client::{Reply, text};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
 use crate::process::{
     buyers::{Buyer, restock},
-    harness::{Site, merx, refused, say, text_of},
+    harness::{Site, merx, refused, say, text_of, until},
 };
 
 fn restore(backup: &Path, into: &Path) -> std::process::Output {
@@ -157,4 +157,48 @@ async fn what_is_no_sound_backup_is_refused_and_harms_nothing() {
         let restored = restore(&at(good), &target);
         assert!(restored.status.success(), "{}", text_of(&restored));
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_was_erased_after_the_backup_stays_erased() {
+    let folder = TempDir::new().expect("a folder");
+    let at = |name: &str| folder.path().join(name);
+    let mut site = Site::new(&[]);
+    let guests = site.invite(2);
+    site.start().await;
+    let log_in =
+        async |site: &Site, n: usize| site.visitor().log_in(&guests[n].email, &guests[n].password).await;
+    let gone = log_in(&site, 0).await.expect("logged in");
+    site.succeed(&["backup", &shown(&at("before"))]);
+    gone.post("/v1/account/erasure", &json!({"password": guests[0].password}))
+        .await
+        .and_then(Reply::ok)
+        .expect("erased");
+    let list = Path::new(site.data()).join("erasures.log");
+    until("the list of erased people", || async {
+        fs::read_to_string(&list).ok().filter(|text| !text.is_empty())
+    })
+    .await;
+    site.stop().await;
+
+    let restored = |name: &str, more: &[&str]| {
+        let data = at(name);
+        let args = [&["restore", &shown(&at("before")), "--data", &shown(&data)], more].concat();
+        let output = merx(Path::new("/"), &args);
+        (output, data)
+    };
+    let (refusal, data) = restored("mistaken", &["--erasures", "/no/such/file"]);
+    refused(&refusal, 1, &["/no/such/file is no file"]);
+    assert!(!data.exists());
+    let (output, data) = restored("told", &["--erasures", &shown(&list)]);
+    assert!(text_of(&output).contains("; 1 people erased again"), "{}", text_of(&output));
+    let mut told = Site::at(data, &[]);
+    told.start().await;
+    assert!(log_in(&told, 0).await.is_err(), "who was erased does not come back");
+    assert!(log_in(&told, 1).await.is_ok());
+    told.succeed(&["audit"]);
+    told.stop().await;
+    // Untold, nobody can know; the list that came with the back-up is empty.
+    let (output, _) = restored("untold", &[]);
+    assert!(text_of(&output).contains("; 0 people erased again"), "{}", text_of(&output));
 }

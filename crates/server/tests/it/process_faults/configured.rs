@@ -33,6 +33,15 @@ impl Asked<'_> {
     }
 }
 
+macro_rules! numbers {
+    ($($method:ident)*) => {$(
+        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, value::Error> {
+            self.leaf();
+            visitor.visit_u64(1)
+        }
+    )*};
+}
+
 impl<'de> Deserializer<'de> for Asked<'_> {
     type Error = value::Error;
 
@@ -70,13 +79,8 @@ impl<'de> Deserializer<'de> for Asked<'_> {
     fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, value::Error> {
         self.deserialize_str(visitor)
     }
-    fn deserialize_u64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, value::Error> {
-        self.leaf();
-        visitor.visit_u64(1)
-    }
-    fn deserialize_u32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, value::Error> {
-        self.deserialize_u64(visitor)
-    }
+    numbers!(deserialize_u8 deserialize_u16 deserialize_u32 deserialize_u64
+        deserialize_i8 deserialize_i16 deserialize_i32 deserialize_i64);
     fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, value::Error> {
         self.leaf();
         visitor.visit_bool(false)
@@ -89,7 +93,7 @@ impl<'de> Deserializer<'de> for Asked<'_> {
         Err(value::Error::custom(format!("{} has a type this test does not know", self.path.join("."))))
     }
     serde::forward_to_deserialize_any! {
-        i8 i16 i32 i64 i128 u8 u16 u128 f32 f64 char bytes byte_buf unit unit_struct tuple
+        i128 u128 f32 f64 char bytes byte_buf unit unit_struct tuple
         tuple_struct map identifier ignored_any
     }
 }

@@ -256,3 +256,42 @@ async fn read_models_are_built_again_while_orders_are_placed() {
     site.stop().await;
     site.assert_no_panic();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_staff_did_is_verified_and_every_change_to_it_shows() {
+    let mut site = Site::new(&[]);
+    site.start().await;
+    // Staff receive goods, three times.
+    restock(&site).await;
+    let head = until("the record of it", || async {
+        let head = json_of(&site, &["staff-audit", "head"]);
+        (head["entries"].as_i64()? >= 3).then(|| text(&head, "/head"))
+    })
+    .await;
+    assert_eq!(site.succeed(&["staff-audit", "head"]), format!("{head}\n"));
+    let verified = json_of(&site, &["staff-audit", "verify", "--known", &head]);
+    assert_eq!((&verified["whole"], text(&verified, "/head")), (&Value::Bool(true), head.clone()));
+    let entries = json_of(&site, &["staff-audit", "list", "--action", "inventory."]);
+    let entries = entries["items"].as_array().expect("a list");
+    assert!(
+        entries.len() >= 3 && entries.iter().all(|e| text(e, "/action").starts_with("inventory.")),
+        "{entries:?}"
+    );
+    assert!(site.succeed(&["staff-audit", "list", "--limit", "1"]).contains("inventory."));
+    refused(
+        &site.run(&["staff-audit", "verify", "--known", "no head"]),
+        1,
+        &["--known", "merx staff-audit head"],
+    );
+    site.stop().await;
+    for (sql, says) in [
+        ("UPDATE accounts_audit SET reason = 'none' WHERE sequence = 2", "entry 2: the entry was changed"),
+        ("DELETE FROM accounts_audit WHERE sequence = 2", "entry 2: the entry is missing"),
+    ] {
+        tamper(&site, &[sql]).await;
+        let output = site.run(&["staff-audit", "verify"]);
+        assert_eq!(output.status.code(), Some(1));
+        let told = String::from_utf8(output.stdout).expect("text");
+        assert!(told.contains(says), "{told}");
+    }
+}
