@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use merx_contracts::ids::{AttemptId, OrderId};
+use merx_contracts::ids::{AttemptId, MailId, OrderId};
 use merx_kernel::Result;
 use merx_sql::{Query, Reader, params};
 
@@ -23,10 +23,15 @@ const SHIPPED_AND_CANCELLED: &str = "SELECT o.order_id FROM ordering_orders o
 const LINES_BEYOND: &str = "SELECT order_id, sku FROM ordering_lines
  WHERE shipped > quantity OR delivered > shipped OR shipped < 0 OR delivered < 0";
 const ORDERED: &str = "SELECT order_id, SUM(quantity) FROM ordering_lines GROUP BY order_id";
+const MAILS: &str = "SELECT COUNT(*) FROM notification_mails";
+const MAILED_TWICE: &str = "SELECT template, COUNT(*) FROM notification_mails GROUP BY template, cause HAVING COUNT(*) > 1";
+/// A mail is sent once, and once more each time somebody of the staff asked for that.
+const SENT_TOO_OFTEN: &str = "SELECT mail, template, copies, round FROM notification_mails WHERE copies > round";
 
-/// A5: charges, refunds and shipments are unique under their identities.
+/// A5: charges, refunds, shipments and mails are unique under their identities.
 pub(crate) fn check(q: &mut Reader<'_>) -> Result<Check> {
-    let mut check = Check::new("A5", "every charge, refund and shipment happened once under its identity");
+    let mut check =
+        Check::new("A5", "every charge, refund, shipment and mail happened once under its identity");
     check.examined += u64::try_from(q.query_one(CAPTURES, params![], |row| row.get::<i64>(0))?).unwrap_or(0);
     for trade in q.query(CAPTURES_TWICE, params![], |row| row.get::<String>(0))? {
         check.violation(format!("the provider's trade {trade} was booked more than once"));
@@ -52,7 +57,23 @@ pub(crate) fn check(q: &mut Reader<'_>) -> Result<Check> {
             "{order}: more of {sku} has left than was ordered, or has arrived than has left"
         ));
     }
+    mails_once(q, &mut check)?;
     Ok(check)
+}
+
+fn mails_once(q: &mut Reader<'_>, check: &mut Check) -> Result<()> {
+    check.examined += u64::try_from(q.query_one(MAILS, params![], |row| row.get::<i64>(0))?).unwrap_or(0);
+    let twice = |row: &merx_sql::Row| Ok((row.get::<String>(0)?, row.get::<i64>(1)?));
+    for (template, times) in q.query(MAILED_TWICE, params![], twice)? {
+        check.violation(format!("one cause called for {template} {times} times"));
+    }
+    let sent = |row: &merx_sql::Row| {
+        Ok((row.get::<MailId>(0)?, row.get::<String>(1)?, row.get::<i64>(2)?, row.get::<i64>(3)?))
+    };
+    for (mail, template, copies, rounds) in q.query(SENT_TOO_OFTEN, params![], sent)? {
+        check.violation(format!("the {template} {mail} was sent {copies} times, asked for {rounds} times"));
+    }
+    Ok(())
 }
 
 /// A5, the provider's side: it charged and refunded once under each of our numbers.

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use merx_contracts::ids::{OrderId, SagaId};
+use merx_contracts::ids::{MailId, OrderId, SagaId};
 use merx_kernel::{Result, Timestamp};
 use merx_sql::{Query, Reader, Row, params};
 
@@ -58,7 +58,15 @@ const WATCHED: &[(&str, &str, Duration)] = &[
         "stock is set aside for an order that is",
         IN_FLIGHT_MAX,
     ),
+    (
+        "SELECT order_id, status, held_at FROM shipping_holds WHERE status = 'held'",
+        "nothing of the order may leave, it is",
+        IN_FLIGHT_MAX,
+    ),
 ];
+
+/// Mails whose moment came: a claim or a next try is over by `next_at`.
+const MAILS: &str = "SELECT mail, template, state, next_at FROM notification_mails WHERE state IN ('queued', 'sending')";
 
 /// Orders of which somebody was told: an alert about their payment or its amount, an alarm about their reservation.
 const TOLD: &[&str] = &[
@@ -67,10 +75,11 @@ const TOLD: &[&str] = &[
     "SELECT order_id FROM ordering_orders WHERE payment_axis = 'quarantined'",
 ];
 
-/// A4: no saga, order, payment, reservation, refund or timer is unfinished after its limit without a parked alert.
+/// A4: no saga, order, payment, reservation, refund, hold, mail or timer is unfinished after its limit without a parked
+/// alert.
 pub(crate) fn check(q: &mut Reader<'_>, audit: &Audit, now: Timestamp) -> Result<Check> {
     let mut check =
-        Check::new("A4", "no saga, order, payment, reservation or timer is unfinished after its limit");
+        Check::new("A4", "no saga, order, payment, reservation, hold, mail or timer is unfinished after its limit");
     let mut told = BTreeSet::new();
     for sql in TOLD {
         told.extend(q.query(sql, params![], |row| row.get::<OrderId>(0))?);
@@ -90,6 +99,7 @@ pub(crate) fn check(q: &mut Reader<'_>, audit: &Audit, now: Timestamp) -> Result
             check.unfinished(open.what, since, *limit, now);
         }
     }
+    mails(q, &mut check, now)?;
     Ok(check)
 }
 
@@ -135,6 +145,19 @@ fn sagas(
 fn order_of(data: &str) -> Option<OrderId> {
     let data: serde_json::Value = serde_json::from_str(data).ok()?;
     data.get("order_id")?.as_str()?.parse().ok()
+}
+
+/// A slow mail server holds many up at once, so that they may be late for a while.
+fn mails(q: &mut Reader<'_>, check: &mut Check, now: Timestamp) -> Result<()> {
+    for (mail, template, state, next) in q.query(MAILS, params![], |row| {
+        Ok((row.get::<MailId>(0)?, row.get::<String>(1)?, row.get::<String>(2)?, row.get::<Timestamp>(3)?))
+    })? {
+        check.examined += 1;
+        if next <= now {
+            check.unfinished(format!("the {template} {mail} is {state}"), next, PROVIDER_LAG_MAX, now);
+        }
+    }
+    Ok(())
 }
 
 fn timers(q: &mut Reader<'_>, check: &mut Check, context: &str, now: Timestamp) -> Result<()> {

@@ -61,9 +61,14 @@ impl<K: Ord + Clone> RateLimiter<K> {
         let now = now.as_millis().saturating_mul(1000);
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.forget_rested(now);
-        let rested_at = state.rested_at.get(key).copied().unwrap_or(now).max(now);
-        let after = rested_at + self.cost;
         let whole = self.cost * self.burst;
+        // No debt is larger than a whole burst: one that looks so was made before the clock was set back.
+        let told = state.rested_at.get(key).copied().unwrap_or(now);
+        let rested_at = told.clamp(now, now + whole);
+        if told > rested_at {
+            state.set(key, rested_at);
+        }
+        let after = rested_at + self.cost;
         let allowed = after - now <= whole;
         if allowed {
             state.set(key, after);

@@ -134,7 +134,7 @@ pub fn settings(
         },
         payment: config.payment.clone(),
         accounts: config.accounts.clone(),
-        cart: config.cart.clone(),
+        cart: config.cart,
         signing_key: keys.signing,
         code_key: keys.codes,
         erasures: Some(config.data_dir.join(files::ERASURES)),

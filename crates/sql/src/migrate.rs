@@ -121,6 +121,11 @@ pub(crate) fn pending(
     Ok(all)
 }
 
+/// Whether a statement of a migration has had its effect before: a table, a column or a row is there.
+fn is_done(error: &Error) -> bool {
+    error.is("sql.done_already") || error.is("sql.duplicate")
+}
+
 fn in_order<'a>(context: &str, migrations: &'a [Migration]) -> Result<Vec<&'a Migration>> {
     let mut wanted: Vec<&Migration> = migrations.iter().collect();
     wanted.sort_by_key(|m| m.number);
@@ -223,7 +228,7 @@ fn one(
     {
         match tx.execute(&for_engine(statement, collation), params![]) {
             // An earlier run died after this statement and before its count.
-            Err(e) if e.is("sql.done_already") && before.is_some_and(|b| b.steps_done == index) => {}
+            Err(e) if is_done(&e) && before.is_some_and(|b| b.steps_done == index) => {}
             other => drop(other?),
         }
         if collation.is_some() {

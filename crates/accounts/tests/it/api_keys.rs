@@ -41,6 +41,29 @@ async fn a_key_may_do_what_its_scopes_and_its_owner_may() {
     world.ask(get("/v1/roles").bearer(secret)).await.is_problem(403, "request.forbidden");
 }
 
+/// Each key has a rate of its own: whoever could make fresh ones without end would have no rate at all.
+async fn keys_are_not_made_without_end() {
+    let world = World::new().await;
+    let me = world.customer("a@example.com").await;
+    let mut made = 0;
+    let refused = loop {
+        let reply = make(&world, &me, &format!("k{made}"), &["shop"]).await;
+        if reply.status != 201 {
+            break reply;
+        }
+        made += 1;
+        let id = reply.is(201)["id"].as_str().unwrap().to_owned();
+        world.ask(delete(format!("/v1/api-keys/{id}")).token(&me)).await.is(204);
+        assert!(made < 1_000, "keys without end");
+    };
+    refused.is_problem(429, "request.rate_limited");
+    assert!(made >= usize::try_from(api_key::KEYS_MAX).unwrap(), "{made}");
+    let other = world.customer("b@example.com").await;
+    make(&world, &other, "k", &["shop"]).await.is(201);
+    world.pass(Duration::from_secs(60)).await;
+    make(&world, &me, "later", &["shop"]).await.is(201);
+}
+
 async fn a_key_never_acts_for_the_person() {
     let world = World::new().await;
     let admin = world.admin().await;
@@ -176,7 +199,7 @@ pub fn trials() -> Vec<libtest_mimic::Trial> {
     let mut trials = crate::trials!("api_keys": a_secret_names_its_key; waiting
         a_key_may_do_what_its_scopes_and_its_owner_may, a_key_never_acts_for_the_person,
         a_key_ends_when_it_is_revoked_or_its_time_is_over, a_known_key_costs_no_look_and_its_use_is_noted,
-        what_is_no_key_costs_no_look_and_guessing_is_slow);
+        keys_are_not_made_without_end, what_is_no_key_costs_no_look_and_guessing_is_slow);
     trials.extend(on_every_mode("api_keys: twenty at most, however many at once", |world| async move {
         let one = world.customer("a@example.com").await;
         let asks = (0..26).map(|n| {

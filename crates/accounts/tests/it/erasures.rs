@@ -12,7 +12,7 @@ use merx_sql::{Query as _, params};
 use serde_json::{Value, json};
 
 use crate::{
-    kit::{PASSWORD, World, get, post},
+    kit::{PASSWORD, World, get, post, put},
     modes::on_every_mode,
 };
 
@@ -118,6 +118,28 @@ async fn a_guest_needs_no_password_to_be_erased() {
     world.ask(enter).await.is_problem(401, "accounts.guest_token_invalid");
 }
 
+/// A request that came in before the erasure, or at another server that has not heard of it yet.
+async fn what_comes_late_brings_nothing_back(world: Arc<World>) {
+    let (me, address) = somebody(&world).await;
+    let beside = world.restarted().await;
+    world.ask(post("/v1/account/erasure", json!({ "password": PASSWORD })).token(&me)).await.is(204);
+    let form = json!({
+        "country": "CN", "region": "广东省", "city": "深圳市", "line1": "南山区1号", "recipient": NAME,
+        "phone": "13800138000",
+    });
+    let late = [
+        post("/v1/addresses", form.clone()).key("late"),
+        put(format!("/v1/addresses/{address}"), form),
+        put("/v1/account", json!({ "name": NAME, "locale": "en" })).version(1),
+        post("/v1/api-keys", json!({ "name": "mine", "scopes": ["shop"] })).key("late"),
+    ];
+    for ask in late {
+        let reply = beside.ask(ask.token(&me)).await;
+        assert!(reply.status.is_client_error(), "{} {}", reply.status, reply.json);
+    }
+    is_gone(&world, &me, &address).await;
+}
+
 async fn the_list_outlives_the_database(world: Arc<World>) {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("erasures.log");
@@ -185,6 +207,10 @@ pub fn trials() -> Vec<libtest_mimic::Trial> {
     let mut trials = crate::trials!("erasures": a_line_that_was_not_written_whole_is_passed_over; waiting
         staff_erase_a_customer_once, a_guest_needs_no_password_to_be_erased);
     trials.extend(on_every_mode("erasures: a person is erased", a_person_is_erased));
+    trials.extend(on_every_mode(
+        "erasures: what comes late brings nothing back",
+        what_comes_late_brings_nothing_back,
+    ));
     trials.extend(on_every_mode("erasures: the list outlives the database", the_list_outlives_the_database));
     trials
 }

@@ -106,8 +106,30 @@ async fn nobody_gives_or_takes_what_he_has_not() {
     world.ask(post("/v1/staff", invite).token(&keeper).key("3")).await.is(201);
 }
 
+/// What is taken from the administrator nobody could give back: nobody gives what he has not.
+async fn what_the_administrator_may_do_stays() {
+    let world = World::new().await;
+    let admin = world.admin().await;
+    let all: Vec<&str> = merx_kernel::Permission::ALL.iter().map(|p| p.name()).collect();
+    let without = |left: &str| all.iter().copied().filter(|name| *name != left).collect::<Vec<_>>();
+    for left in &all {
+        set(&world, &admin, "administrator", 1, &without(left)).await.is_problem(409, "accounts.role_fixed");
+    }
+    // Nor does somebody with less, who has the one permission himself.
+    let made = json!({ "name": "keeper", "permissions": ["staff_write", "audit_read"] });
+    world.ask(post("/v1/roles", made).token(&admin).key("keeper")).await.is(201);
+    let keeper = world.staff("keeper@example.com", &[Role::Support]).await;
+    let id = keeper["account_id"].as_str().unwrap();
+    let roles = json!({ "roles": ["keeper"], "reason": "keeps the list of staff" });
+    world.ask(put(format!("/v1/staff/{id}/roles"), roles).token(&admin).version(1)).await.is(200);
+    set(&world, &keeper, "administrator", 1, &without("audit_read"))
+        .await
+        .is_problem(409, "accounts.role_fixed");
+    set(&world, &admin, "administrator", 1, &all).await.is(200);
+}
+
 pub fn trials() -> Vec<libtest_mimic::Trial> {
-    let mut trials = crate::trials!("roles": ; waiting a_change_counts_from_the_next_request_on,
+    let mut trials = crate::trials!("roles": ; waiting what_the_administrator_may_do_stays, a_change_counts_from_the_next_request_on,
         a_change_names_the_version_it_saw, some_roles_cannot_become_anything, nobody_gives_or_takes_what_he_has_not);
     trials.extend(on_every_mode("roles: of many changes of one version one counts", |world| async move {
         let admin = world.admin().await;

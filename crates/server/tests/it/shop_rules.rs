@@ -5,7 +5,7 @@ use std::time::Duration;
 use merx_server::shop::{self, Topology};
 use merx_sql::{LabelStats, Stats};
 
-use crate::world::{CUP, Order, TEA, Told as _, World};
+use crate::world::{CUP, Order, TEA, Told as _, World, email};
 
 /// What a whole purchase leaves behind, without the identities.
 #[derive(Debug, PartialEq, Eq)]
@@ -15,6 +15,7 @@ struct Outcome {
     stock: [[i64; 3]; 2],
     paid_minor: Vec<i64>,
     told: Vec<String>,
+    mailed: Vec<String>,
     facts: i64,
 }
 
@@ -30,14 +31,15 @@ async fn whole_purchase(topology: Topology) -> Outcome {
     world.ship(&order).await;
     assert_eq!(buyer.look(&order).await["shipment"]["tracking_number"], "SF123");
     buyer.receive(&order).await.expect(200);
-    let cart = buyer.api.get("/v1/cart").await.expect(200);
-    assert_eq!(cart.body["lines"].as_array().map(Vec::len), Some(0), "what was ordered left the cart");
+    assert_eq!(buyer.cart().await, [], "what was ordered left the cart");
+    world.settle().await;
     let outcome = Outcome {
         status: buyer.status(&order).await,
         timeline: buyer.timeline(&order).await,
         stock: [world.stock(TEA).await, world.stock(CUP).await],
         paid_minor: world.ledger().await.iter().map(|entry| entry.amount.minor).collect(),
         told: world.line.notified().into_iter().map(|n| n.reply.body).collect(),
+        mailed: world.mailed(&email(buyer.account)),
         facts: world.count("SELECT COUNT(*) FROM ordering_outbox").await,
     };
     assert_eq!(outcome.paid_minor, [order.total_minor]);
@@ -51,6 +53,7 @@ async fn a_purchase_runs_from_cart_to_receipt_in_every_topology() {
     assert_eq!(local.status, "completed");
     assert_eq!(local.stock, [[8, 0, 2], [2, 0, 1]]);
     assert_eq!(local.told, ["success"]);
+    assert_eq!(local.mailed, ["order_placed", "order_paid", "order_shipped", "order_completed"]);
     assert_eq!(
         local.timeline,
         [
@@ -69,8 +72,13 @@ async fn a_purchase_runs_from_cart_to_receipt_in_every_topology() {
 }
 
 /// What a bus that forgot how far it had read would do.
-const FORGET_WHAT_WAS_READ: &[&str] =
-    &["DELETE FROM ordering_subscriptions", "DELETE FROM cart_subscriptions"];
+const FORGET_WHAT_WAS_READ: &[&str] = &[
+    "DELETE FROM accounts_subscriptions",
+    "DELETE FROM shipping_subscriptions",
+    "DELETE FROM notification_subscriptions",
+    "DELETE FROM cart_subscriptions",
+    "DELETE FROM ordering_subscriptions",
+];
 
 #[tokio::test(start_paused = true)]
 async fn every_message_delivered_again_changes_nothing() {
@@ -85,6 +93,8 @@ async fn every_message_delivered_again_changes_nothing() {
     world.settle().await;
     let seen = [buyer.look(&order).await, buyer.api.get("/v1/cart").await.expect(200).body];
     let happened = buyer.timeline(&order).await;
+    let mailed = world.mailed(&email(buyer.account));
+    let recorded = world.count("SELECT COUNT(*) FROM accounts_audit").await;
     let delivered = world.count("SELECT COUNT(*) FROM ordering_inbox").await;
     assert!(delivered >= 2, "{delivered} messages reached ordering");
     let world = world.restarted(FORGET_WHAT_WAS_READ).await;
@@ -95,6 +105,9 @@ async fn every_message_delivered_again_changes_nothing() {
     assert_eq!(seen, [buyer.look(&order).await, buyer.api.get("/v1/cart").await.expect(200).body]);
     assert_eq!(buyer.timeline(&order).await, happened);
     assert_eq!(world.stock(TEA).await, [8, 0, 2]);
+    // The new shop has a mailbox of its own, and the record of staff's acts is one.
+    assert!(mailed.len() == 4 && world.mails.letters().is_empty(), "{mailed:?}");
+    assert_eq!(world.count("SELECT COUNT(*) FROM accounts_audit").await, recorded);
     world.finish().await;
 }
 
@@ -134,7 +147,20 @@ const AFTER_PAID: &[&str] =
     &["inventory.sell", "shipping.open", "ordering.open_fulfilment", "ordering.order_terms"];
 /// The loops in the background: each look takes in whatever was committed since the last, of one purchase or of a
 /// hundred.
-const LOOPS: &[&str] = &["bus.checkpoint", "bus.read", "timers.next"];
+const LOOPS: &[&str] = &["bus.checkpoint", "bus.read", "timers.next", "notification.look"];
+/// The two mails of a purchase, placed and paid, and the fact of payment that no endpoint wants.
+const MAILS: &[&str] = &[
+    "notification.take_fact",
+    "notification.wanted",
+    "notification.mail_sending",
+    "accounts.contact",
+    "notification.mail_tried",
+];
+const MAILS_SENT: u64 = 2;
+/// A fact is taken in in one transaction of three statements; a mail is claimed, its reader asked for, sent and written
+/// down: two transactions, four statements.
+const MAIL_WRITE_TXS_MAX: u64 = MAILS_SENT * (1 + 2);
+const MAIL_STATEMENTS_MAX: u64 = MAILS_SENT * (3 + 4) + 1;
 
 /// The counts of a shop at one moment.
 struct Account {
@@ -200,8 +226,10 @@ async fn cost_of_a_purchase() {
     };
     let ours = |label: &str| label.starts_with("test.");
     let is = |list: &[&str], label: &str| list.contains(&label);
-    let paid = part(&|label| !is(AFTER_PAID, label) && !is(LOOPS, label) && !ours(label));
+    let apart = [AFTER_PAID, LOOPS, MAILS];
+    let paid = part(&|label| !apart.iter().any(|list| is(list, label)) && !ours(label));
     let paid = print_part("from a filled cart to paid", &paid);
+    let mails = print_part("the mails of it", &part(&|label| is(MAILS, label)));
     print_part("after that, to a shipment", &part(&|label| is(AFTER_PAID, label)));
     print_part("loops in the background", &part(&|label| is(LOOPS, label)));
     println!(
@@ -214,5 +242,9 @@ async fn cost_of_a_purchase() {
     assert_eq!((paid.failed, paid.retries), (0, 0));
     assert!(paid.write_txs <= WRITE_TXS_MAX, "{} write transactions", paid.write_txs);
     assert!(paid.statements() <= STATEMENTS_MAX, "{} statements", paid.statements());
+    assert_eq!((mails.failed, mails.retries), (0, 0));
+    assert_eq!(world.mailed(&email(buyer.account)).len() as u64, MAILS_SENT);
+    assert!(mails.write_txs <= MAIL_WRITE_TXS_MAX, "{} write transactions of mails", mails.write_txs);
+    assert!(mails.statements() <= MAIL_STATEMENTS_MAX, "{} statements of mails", mails.statements());
     world.finish().await;
 }

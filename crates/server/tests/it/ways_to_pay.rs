@@ -2,24 +2,15 @@
 
 use axum::http::StatusCode;
 use merx_alipay_sandbox::Fault;
-use serde_json::{Value, json};
 
-use crate::world::{Buyer, Order, TEA, World};
-
-/// Begins to pay by a code; answers the attempt, and what the phone that scans it opens.
-async fn code(buyer: &Buyer, order: &Order) -> (Value, String) {
-    let path = format!("/v1/payments/{}/attempts", order.payment_id);
-    let begun = buyer.api.post(&path, json!({"method": "alipay_qr"})).await.expect(201).body;
-    let scanned = begun["qr_code"].as_str().unwrap().rsplit('/').next().unwrap().to_owned();
-    (begun, scanned)
-}
+use crate::world::{TEA, World};
 
 #[tokio::test(start_paused = true)]
 async fn a_code_that_is_scanned_pays_the_order() {
     let world = World::new().await;
     let buyer = world.buyer().await;
     let order = buyer.order(&[(TEA, 1)]).await;
-    let (begun, scanned) = code(&buyer, &order).await;
+    let (begun, scanned) = buyer.code(&order).await;
     let drawn = buyer.api.get(begun["qr_svg_url"].as_str().unwrap()).await;
     assert_eq!(drawn.status, StatusCode::OK, "{}", drawn.text);
     assert!(drawn.text.contains("<svg"));
@@ -34,7 +25,7 @@ async fn a_code_whose_notification_is_lost_is_found_within_five_minutes() {
     let world = World::new().await;
     let buyer = world.buyer().await;
     let order = buyer.order(&[(TEA, 1)]).await;
-    let (_, scanned) = code(&buyer, &order).await;
+    let (_, scanned) = buyer.code(&order).await;
     world.arm(Fault::LoseNotification, 10);
     world.pass(std::time::Duration::from_secs(13 * 60)).await;
     assert!(world.sandbox.pay(&scanned).await.unwrap().now);
@@ -53,7 +44,7 @@ async fn money_by_the_page_and_by_the_code_goes_back_once() {
     let buyer = world.buyer().await;
     let order = buyer.order(&[(TEA, 1)]).await;
     let (_, page) = buyer.at_cashier(&world, &order).await;
-    let (_, scanned) = code(&buyer, &order).await;
+    let (_, scanned) = buyer.code(&order).await;
     assert!(world.sandbox.pay(&scanned).await.unwrap().now);
     assert!(world.sandbox.pay(&page).await.unwrap().now, "the page was open in another window");
     world.settle().await;

@@ -3,6 +3,8 @@
 //! everything is a function of the seed.
 
 mod buyer;
+mod people;
+mod staff;
 
 use std::{
     path::Path,
@@ -16,14 +18,15 @@ use axum::{
     body::Body,
     http::{Request, StatusCode, header},
 };
+use merx_accounts::audit::Found;
 use merx_alipay::PrivateKey;
-use merx_alipay_sandbox::{Armed, Config, Entry, Fault, Outbound, Reply, Sandbox};
+use merx_alipay_sandbox::{Armed, Config, Entry, EntryKind, Fault, Outbound, Reply, Sandbox};
 use merx_catalogue::domain::{Content, LocalText, SkuSpec};
 use merx_contracts::ids::Sku;
 use merx_http::outbound::{OutboundAnswer, OutboundFailure, OutboundRequest};
 use merx_inventory::commands::{StockReceipt, receive_stock};
 use merx_kernel::{
-    BoundedText, Clock, Currency, Error, Money, Role, Secret, clock::BoxFuture, principal::AccountId,
+    BoundedText, Clock, Currency, Error, Money, Role, Secret, clock::BoxFuture,
 };
 use merx_notification::{NotificationConfig, Ways, transport::MemoryMailbox};
 use merx_payment::{AlipayConfig, PaymentConfig, provider::InProcess};
@@ -35,9 +38,9 @@ use merx_platform::{
 use merx_server::shop::{self, Running, Settings, Shop, Topology, provider_entries};
 use merx_sql::{Db, DbOptions, Query as _, params};
 use merx_testkit::{TOKEN_SEED, TestApi, Trace, generous_limits, request, seeded_deps, signer};
-use serde_json::json;
 
-pub use buyer::{Attempt, Buyer, Order};
+pub use buyer::{Attempt, Buyer, Order, story};
+pub use people::{PASSWORD, email};
 
 /// Costs 168.00 yuan; ten are in stock.
 pub const TEA: &str = "TEA-100";
@@ -203,7 +206,7 @@ impl World {
             trusted_proxies: Vec::new(),
             ordering: merx_ordering::Settings::default(),
             payment: payment_config(),
-            accounts: merx_accounts::Settings::default(),
+            accounts: many_from_one_network(),
             cart: merx_cart::Settings::default(),
             catalogue: merx_catalogue::Settings {
                 currency: Currency::CNY,
@@ -259,6 +262,17 @@ impl World {
 
     /// Puts a product with one SKU on sale and `units` of it into the warehouse.
     pub async fn sell(&self, sku: &str, price_minor: i64, weight_grams: u32, units: i64) {
+        self.sell_limited(sku, price_minor, weight_grams, units, None).await;
+    }
+    /// As [`Self::sell`], but one buyer may ever have `limit` of it.
+    pub async fn sell_limited(
+        &self,
+        sku: &str,
+        price_minor: i64,
+        weight_grams: u32,
+        units: i64,
+        limit: Option<u32>,
+    ) {
         let sku = Sku::new(sku).unwrap();
         let price = Money::new(price_minor, Currency::CNY);
         let spec = SkuSpec {
@@ -267,7 +281,7 @@ impl World {
             price: Some(price),
             weight_grams,
             limit_per_order: None,
-            limit_per_buyer: None,
+            limit_per_buyer: limit,
         };
         let content = Content {
             title: local(sku.as_str()),
@@ -283,45 +297,6 @@ impl World {
         let entry = self.shop.deps.ids.next();
         let receipt = StockReceipt { entry, sku, quantity: units, reason: None };
         receive_stock(&self.shop.inventory, receipt).await.told();
-    }
-
-    /// Changes a price, from now on.
-    pub async fn reprice(&self, sku: &str, price_minor: i64) {
-        let staff = self.staff(Role::ProductManager).await;
-        let price = json!({"price": {"minor": price_minor, "currency": "CNY"}, "reason": "a better harvest"});
-        staff.post(&format!("/v1/admin/skus/{sku}/prices"), price).await.expect(201);
-    }
-
-    /// An account of this role, logged in. Its password is never asked for: the token is of our own making.
-    pub async fn account(&self, role: Role) -> (AccountId, TestApi) {
-        let accounts = self.accounts(role, 1).await;
-        accounts.into_iter().next().unwrap()
-    }
-    /// Many accounts of one role, in one transaction.
-    pub async fn accounts(&self, role: Role, count: usize) -> Vec<(AccountId, TestApi)> {
-        let (deps, now) = (&self.shop.deps, self.shop.deps.now());
-        let ids: Vec<AccountId> = (0..count).map(|_| deps.ids.next()).collect();
-        let made = ids.clone();
-        let insert = "INSERT INTO accounts_accounts (id, email, name, password_hash, roles, address_count, created_at) \
-                      VALUES (?, ?, ?, ?, ?, ?, ?)";
-        let write = move |tx: &mut merx_sql::Tx<'_>| {
-            for id in &made {
-                let email = format!("{}@shop.test", id.bare());
-                let _ = tx.execute(insert, params![*id, email, "Somebody", "-", role.name(), 0, now])?;
-            }
-            Ok(())
-        };
-        deps.db.write("test.accounts", write).await.told();
-        ids.into_iter().map(|id| (id, self.api.as_account(id, role))).collect()
-    }
-    /// Somebody who buys, with an address in Hangzhou.
-    pub async fn buyer(&self) -> Buyer {
-        let (account, api) = self.account(Role::Customer).await;
-        Buyer::new(account, api).await
-    }
-    /// Somebody of the staff.
-    pub async fn staff(&self, role: Role) -> TestApi {
-        self.account(role).await.1
     }
 
     /// Lets time pass; what falls due in it happens.
@@ -348,16 +323,22 @@ impl World {
     pub async fn ledger(&self) -> Vec<Entry> {
         self.sandbox.ledger().await.told()
     }
+    /// Captures and refunds at Alipay, in minor units, in order.
+    pub async fn moved(&self) -> Vec<(EntryKind, i64)> {
+        self.ledger().await.iter().map(|entry| (entry.kind, entry.amount.minor)).collect()
+    }
     /// The status of a trade, as Alipay shows it; `None` before the buyer has logged in.
     pub async fn trade(&self, attempt: &Attempt) -> Option<String> {
         let ask = Request::get(format!("/trades/{}", attempt.number)).body(Body::empty()).unwrap();
         let answer = request(&self.pages, ask).await;
         (answer.status != StatusCode::NOT_FOUND).then(|| answer.expect(200).text_at("/trade/trade_status"))
     }
-    /// Units available, reserved, sold.
+    /// Units available, reserved, sold and not come back.
     pub async fn stock(&self, sku: &str) -> [i64; 3] {
         let view = self.staff(Role::Warehouse).await.get(&format!("/v1/inventory/{sku}")).await.expect(200);
-        ["available", "reserved", "sold"].map(|figure| view.body[figure].as_i64().unwrap())
+        let [available, reserved, sold, returned] =
+            ["available", "reserved", "sold", "returned"].map(|figure| view.body[figure].as_i64().unwrap());
+        [available, reserved, sold - returned]
     }
     /// The kinds of the alerts that wait for a person, oldest first.
     pub async fn alerts(&self) -> Vec<String> {
@@ -371,17 +352,6 @@ impl World {
         db.read("test.count", move |q| q.query_one(&sql, params![], |row| row.get(0))).await.told()
     }
 
-    /// The warehouse packs the order and hands it to the carrier.
-    pub async fn ship(&self, order: &Order) {
-        let staff = self.staff(Role::Warehouse).await;
-        let open = staff.get("/v1/shipments?status=open&limit=100").await.expect(200);
-        let shipments = open.body["items"].as_array().unwrap();
-        let shipment = shipments.iter().find(|s| s["order_id"] == *order.id).expect("an open shipment");
-        let path = format!("/v1/shipments/{}/dispatch", shipment["id"].as_str().unwrap());
-        staff.post(&path, json!({"carrier": "SF Express", "tracking_number": "SF123"})).await.expect(200);
-        self.settle().await;
-    }
-
     /// Ends the test: nothing is left to do, the books agree with Alipay's, nobody was alarmed.
     pub async fn finish(self) {
         self.finish_alarmed(&[]).await;
@@ -392,9 +362,13 @@ impl World {
         self.settle().await;
         let settled = self.running.background.settled().await.told();
         assert_eq!((settled.waiting, settled.dead), (0, 0), "messages are left over: {settled:?}");
+        // How far everybody has read is written down now and then; a finished test knows it at once.
+        self.running.background.bus.checkpoint().await.told();
         let ledger = provider_entries(self.ledger().await);
         let report = self.shop.audit(Some(ledger), true).run().await.told();
         assert!(report.is_clean(), "{}", report.to_text());
+        let found = merx_accounts::audit::verify(&self.shop.deps.db, None, |_, _| {}).await.told();
+        assert!(matches!(found, Found::Whole(_)), "what staff did is not as it was written down: {found:?}");
         assert_eq!(self.alerts().await, alerts);
     }
 }
@@ -407,6 +381,17 @@ impl Drop for World {
 
 fn local<const MAX: usize>(text: &str) -> LocalText<MAX> {
     LocalText { zh: BoundedText::new(text).unwrap(), en: BoundedText::new(text).unwrap() }
+}
+
+/// Everybody in these worlds comes from the same network.
+fn many_from_one_network() -> merx_accounts::Settings {
+    merx_accounts::Settings {
+        logins_per_minute_max: 1_000_000,
+        login_burst_max: 1_000_000,
+        guests_per_minute_max: 1_000_000,
+        guest_burst_max: 1_000_000,
+        ..merx_accounts::Settings::default()
+    }
 }
 
 fn payment_config() -> PaymentConfig {

@@ -183,7 +183,8 @@ async fn who_was_erased_after_the_backup_stays_erased() {
 
     let restored = |name: &str, more: &[&str]| {
         let data = at(name);
-        let args = [&["restore", &shown(&at("before")), "--data", &shown(&data)], more].concat();
+        let (backup, into) = (shown(&at("before")), shown(&data));
+        let args = [&["restore", &backup, "--data", &into], more].concat();
         let output = merx(Path::new("/"), &args);
         (output, data)
     };

@@ -69,11 +69,11 @@ impl Buyer {
     pub async fn status(&self, order: &Order) -> String {
         self.look(order).await["status"].as_str().unwrap().to_owned()
     }
-    /// What happened to the order, by the names of the events.
+    /// What happened to the order, by the names of its events.
     pub async fn timeline(&self, order: &Order) -> Vec<String> {
-        let seen = self.api.get(&format!("/v1/orders/{}/timeline", order.id)).await.expect(200);
-        let items = seen.body["items"].as_array().unwrap();
-        items.iter().map(|item| item["event"].as_str().unwrap().to_owned()).collect()
+        let items = story(&self.api, order).await;
+        let events = items.iter().filter(|item| item["kind"] == "event");
+        events.map(|item| item["name"].as_str().unwrap().to_owned()).collect()
     }
     /// The orders in the buyer's list.
     pub async fn listed(&self) -> Vec<String> {
@@ -101,14 +101,37 @@ impl Buyer {
         world.settle().await;
         attempt
     }
+    /// Begins to pay by a code; answers the attempt, and what the phone that scans it opens.
+    pub async fn code(&self, order: &Order) -> (Value, String) {
+        let path = format!("/v1/payments/{}/attempts", order.payment_id);
+        let begun = self.api.post(&path, json!({"method": "alipay_qr"})).await.expect(201).body;
+        let scanned = begun["qr_code"].as_str().unwrap().rsplit('/').next().unwrap().to_owned();
+        (begun, scanned)
+    }
     /// Wants the order ended.
     pub async fn cancel(&self, order: &Order) -> Answer {
         self.api.post(&format!("/v1/orders/{}/cancellation", order.id), json!({})).await
+    }
+    /// Has something to say about the order.
+    pub async fn note(&self, order: &Order, text: &str) -> Answer {
+        self.api.post(&format!("/v1/orders/{}/notes", order.id), json!({"text": text})).await
+    }
+    /// The cart: SKUs and how many.
+    pub async fn cart(&self) -> Vec<(String, i64)> {
+        let cart = self.api.get("/v1/cart").await.expect(200);
+        let line = |line: &Value| (line["sku"].as_str().unwrap().to_owned(), line["quantity"].as_i64().unwrap());
+        cart.body["lines"].as_array().unwrap().iter().map(line).collect()
     }
     /// Has the goods.
     pub async fn receive(&self, order: &Order) -> Answer {
         self.api.post(&format!("/v1/orders/{}/receipt", order.id), json!({})).await
     }
+}
+
+/// Everything in the order's timeline that `api` is shown.
+pub async fn story(api: &TestApi, order: &Order) -> Vec<Value> {
+    let seen = api.get(&format!("/v1/orders/{}/timeline", order.id)).await.expect(200);
+    seen.body["items"].as_array().unwrap().clone()
 }
 
 /// An order that was placed.
