@@ -13,6 +13,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .flat_map(|file| file.service.iter().map(|service| format!("{}.{}", file.package(), service.name())))
         .collect();
     std::fs::write(out.join("services.rs"), format!("&{services:?}"))?;
+    let service_methods =
+        descriptors.file.iter().flat_map(|file| &file.service).flat_map(|service| &service.method);
+    let mut methods: Vec<&str> = service_methods.map(|method| method.name()).collect();
+    methods.sort_unstable();
+    methods.dedup();
+    std::fs::write(out.join("methods.rs"), format!("&{methods:?}"))?;
     tonic_prost_build::configure().build_transport(false).compile_fds(descriptors)?;
     println!("cargo:rerun-if-changed=proto");
     Ok(())

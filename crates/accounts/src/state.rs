@@ -30,6 +30,12 @@ const NETWORKS_MAX: usize = 100_000;
 /// Keys one network makes us look up in a minute; known ones cost no look.
 const KEY_LOOKUPS_PER_MINUTE_MAX: u32 = 600;
 const KEY_LOOKUP_BURST_MAX: u32 = 100;
+/// Keys made for one account in a minute, and at once: each key has a rate of its own, so that fresh ones without end
+/// would be no rate at all.
+const KEYS_MADE_PER_MINUTE_MAX: u32 = 6;
+const KEYS_MADE_BURST_MAX: u32 = 60;
+/// Accounts whose making of keys is counted.
+const KEY_MAKERS_MAX: usize = 10_000;
 /// Where other processes change the same tables: nobody is let in on older knowledge.
 const AGE_MAX: Duration = Duration::from_secs(1);
 
@@ -52,6 +58,7 @@ pub struct Inner {
     pub(crate) logins: RateLimiter<ClientAddress>,
     pub(crate) guests: RateLimiter<ClientAddress>,
     pub(crate) key_lookups: RateLimiter<ClientAddress>,
+    pub(crate) keys_made: RateLimiter<AccountId>,
     pub(crate) keys: Keys,
     pub(crate) roles: Arc<Roles>,
     pub(crate) erasure_log: OnceLock<Arc<ErasureLog>>,
@@ -120,6 +127,7 @@ impl State {
             logins: rate(settings.logins_per_minute_max, settings.login_burst_max),
             guests: rate(settings.guests_per_minute_max, settings.guest_burst_max),
             key_lookups: rate(KEY_LOOKUPS_PER_MINUTE_MAX, KEY_LOOKUP_BURST_MAX),
+            keys_made: RateLimiter::new(KEYS_MADE_PER_MINUTE_MAX, KEYS_MADE_BURST_MAX, KEY_MAKERS_MAX),
             keys: Keys::default(),
             roles: Arc::new(roles),
             erasure_log: OnceLock::new(),
@@ -198,9 +206,7 @@ impl State {
             (account, Changed { roles, version, until: now.plus(life) })
         });
         self.roles.load(matrix.into_iter().map(|r| (r.name, r.permissions, r.version)), changed, now);
-        for (session, at) in ended {
-            self.revocations.add(session, at.plus(life), now);
-        }
+        self.revocations.add_all(ended.into_iter().map(|(session, at)| (session, at.plus(life))), now);
         self.revocations.confirm(now);
         Ok(())
     }

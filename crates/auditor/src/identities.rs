@@ -24,9 +24,11 @@ const LINES_BEYOND: &str = "SELECT order_id, sku FROM ordering_lines
  WHERE shipped > quantity OR delivered > shipped OR shipped < 0 OR delivered < 0";
 const ORDERED: &str = "SELECT order_id, SUM(quantity) FROM ordering_lines GROUP BY order_id";
 const MAILS: &str = "SELECT COUNT(*) FROM notification_mails";
-const MAILED_TWICE: &str = "SELECT template, COUNT(*) FROM notification_mails GROUP BY template, cause HAVING COUNT(*) > 1";
+const MAILED_TWICE: &str =
+    "SELECT template, COUNT(*) FROM notification_mails GROUP BY template, cause HAVING COUNT(*) > 1";
 /// A mail is sent once, and once more each time somebody of the staff asked for that.
-const SENT_TOO_OFTEN: &str = "SELECT mail, template, copies, round FROM notification_mails WHERE copies > round";
+const SENT_TOO_OFTEN: &str =
+    "SELECT mail, template, copies, round FROM notification_mails WHERE copies > round";
 
 /// A5: charges, refunds, shipments and mails are unique under their identities.
 pub(crate) fn check(q: &mut Reader<'_>) -> Result<Check> {

@@ -69,9 +69,8 @@ fn not_reached(
     now: Timestamp,
 ) -> Result<()> {
     let (name, publisher) = (context.store.context(), publisher_of(kind));
-    let cursor = format!(
-        "SELECT position FROM {name}_subscriptions WHERE subscription = ? AND publisher = ?"
-    );
+    let cursor =
+        format!("SELECT position FROM {name}_subscriptions WHERE subscription = ? AND publisher = ?");
     let cursor: Option<i64> = match subscription.passes_over.contains(&kind) {
         true => q.query_opt(&cursor, params![subscription.name, publisher], |row| row.get(0))?,
         false => None,

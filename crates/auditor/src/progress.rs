@@ -66,7 +66,8 @@ const WATCHED: &[(&str, &str, Duration)] = &[
 ];
 
 /// Mails whose moment came: a claim or a next try is over by `next_at`.
-const MAILS: &str = "SELECT mail, template, state, next_at FROM notification_mails WHERE state IN ('queued', 'sending')";
+const MAILS: &str =
+    "SELECT mail, template, state, next_at FROM notification_mails WHERE state IN ('queued', 'sending')";
 
 /// Orders of which somebody was told: an alert about their payment or its amount, an alarm about their reservation.
 const TOLD: &[&str] = &[
@@ -78,8 +79,10 @@ const TOLD: &[&str] = &[
 /// A4: no saga, order, payment, reservation, refund, hold, mail or timer is unfinished after its limit without a parked
 /// alert.
 pub(crate) fn check(q: &mut Reader<'_>, audit: &Audit, now: Timestamp) -> Result<Check> {
-    let mut check =
-        Check::new("A4", "no saga, order, payment, reservation, hold, mail or timer is unfinished after its limit");
+    let mut check = Check::new(
+        "A4",
+        "no saga, order, payment, reservation, hold, mail or timer is unfinished after its limit",
+    );
     let mut told = BTreeSet::new();
     for sql in TOLD {
         told.extend(q.query(sql, params![], |row| row.get::<OrderId>(0))?);

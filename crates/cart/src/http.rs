@@ -42,7 +42,7 @@ pub struct CartView {
     pub subtotal: Option<Money>,
     /// What became of the carts of guests that were merged into this one; shown until acknowledged
     /// (`DELETE /v1/cart/notices`).
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notices: Vec<NoticeView>,
 }
 

@@ -15,6 +15,9 @@ pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/merx.fd
 /// The full names of all services of asks, `merx.inventory.v1.Inventory`.
 pub const SERVICES: &[&str] = include!(concat!(env!("OUT_DIR"), "/services.rs"));
 
+/// The names of all methods of asks, sorted: what may be a label of a metric.
+pub const METHODS: &[&str] = include!(concat!(env!("OUT_DIR"), "/methods.rs"));
+
 /// Messages shared by several asks.
 #[allow(missing_docs, clippy::all, clippy::pedantic, reason = "generated; documented in the .proto files")]
 pub mod common {

@@ -140,7 +140,7 @@ fn with_edge_routes(mut routes: Vec<Route>, edge: &Edge) -> Vec<Route> {
         Route::get("/livez", Access::Public, livez, &())
             .id("livez")
             .summary("Whether the process lives")
-            .empty_response(200)
+            .raw_response(200, &["text/plain"])
             .unlimited(PROBE),
     );
     routes.push(
@@ -155,7 +155,7 @@ fn with_edge_routes(mut routes: Vec<Route>, edge: &Edge) -> Vec<Route> {
         Route::get("/metrics", Access::Public, metrics, &edge.metrics)
             .id("metrics")
             .summary("Counters in the OpenMetrics text format")
-            .empty_response(200)
+            .raw_response(200, &["application/openmetrics-text"])
             .unlimited(PROBE),
     );
     // Of the routes but these two, which are about the description and not in it.

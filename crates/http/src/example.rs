@@ -9,35 +9,67 @@ const DEPTH_MAX: usize = 8;
 /// The 26 characters of an id in examples.
 const ID: &str = "019m7w6e62kfk5rnhjjk0pgmnh";
 
-/// What a property of this name usually holds.
+/// What a property of this name usually holds. One that ends like it (`new_password`) holds the same.
 const BY_NAME: &[(&str, &str)] = &[
-    ("email", "xiaoming@example.com"),
-    ("name", "王小明"),
-    ("recipient", "王小明"),
-    ("phone", "13800138000"),
-    ("country", "CN"),
-    ("region", "浙江省"),
+    ("action", "catalogue.price_changed"),
+    ("address", "10.0.0.7"),
+    ("carrier", "SF Express"),
     ("city", "杭州市"),
+    ("client", "Firefox on Linux"),
+    ("code", "EAST-1"),
+    ("context", "ordering"),
+    ("country", "CN"),
+    ("currency", "CNY"),
+    ("description", "Orders for the warehouse's own system"),
+    ("detail", "must be from 1 to 100"),
+    ("email", "xiaoming@example.com"),
+    ("en", "West Lake Longjing"),
+    ("idempotency-key", "4f2b8c1e-order-1"),
+    ("if_match", "\"3\""),
+    ("instance", "req_019m7w6e62kfk5rnhjjk0pgmnh"),
+    ("label", "Standard"),
     ("line1", "西湖区龙井路 1 号"),
     ("line2", "3 幢 501"),
-    ("postcode", "310013"),
-    ("currency", "CNY"),
-    ("sku", "TEA-LJ-100"),
-    ("zh", "西湖龙井"),
-    ("en", "West Lake Longjing"),
-    ("password", "correct horse battery staple"),
-    ("number", "261120-7K3M-9QXA"),
-    ("carrier", "SF Express"),
-    ("tracking_number", "SF1234567890123"),
-    ("reason", "asked for by the buyer"),
     ("locale", "zh-CN"),
-    ("code", "ordering.quote_changed"),
-    ("slug", "green-tea"),
+    ("method", "standard"),
+    ("name", "王小明"),
+    ("note", "Please ring twice."),
+    ("number", "261120-7K3M-9QXA"),
+    ("password", "correct horse battery staple"),
+    ("phone", "13800138000"),
+    ("place", "Hangzhou"),
+    ("pointer", "/limit"),
+    ("postcode", "310013"),
+    ("reason", "asked for by the buyer"),
+    ("recipient", "王小明"),
+    ("region", "浙江省"),
+    ("sku", "TEA-LJ-100"),
+    ("text", "The parcel waits at the counter."),
+    ("token", "mSCYV2h8rJ5q0tXgkW3nZb7L"),
+    ("tracking_number", "SF1234567890123"),
+    ("types", "ordering.order_paid.v2"),
+    ("unit", "g"),
     ("url", "https://partner.example.com/hooks/merx"),
-    ("shipping_method", "standard"),
-    ("method", "alipay_page"),
-    ("if_match", "\"3\""),
-    ("idempotency-key", "4f2b8c1e-order-1"),
+    ("zh", "西湖龙井"),
+];
+
+/// Texts of a form, by the regular expression that says it.
+const BY_PATTERN: &[(&str, &str)] = &[
+    ("^[A-Za-z0-9._-]{1,64}$", "TEA-LJ-100"),
+    ("^\"[0-9]{1,19}\"$", "\"3\""),
+    ("^[A-Z]{2}$", "CN"),
+    ("^[A-Z]{3}$", "CNY"),
+    ("^[a-z][a-z0-9_]{1,39}$", "marketing"),
+    ("^[a-z0-9]+(-[a-z0-9]+)*$", "green-tea"),
+];
+
+/// Moments that lie ahead for some time: who tries an example should not be told that it is over.
+const AHEAD: &[(&str, &str)] = &[
+    ("list_at", "2028-03-01T00:00:00Z"),
+    ("effective_from", "2028-03-01T00:00:00Z"),
+    ("delist_at", "2028-09-01T00:00:00Z"),
+    ("effective_until", "2028-09-01T00:00:00Z"),
+    ("expires_at", "2028-09-01T00:00:00Z"),
 ];
 
 /// An example that fits `schema`; references are looked up in `definitions` (`/components/schemas`).
@@ -148,40 +180,29 @@ fn integer(name: &str, schema: &Value) -> i64 {
 }
 
 fn text(name: &str, schema: &Value) -> String {
-    if let Some(pattern) = schema["pattern"].as_str()
-        && let Some(fitting) = by_pattern(name, pattern)
-    {
-        return fitting;
+    let usual = |known: &[(&str, &'static str)], name: &str| {
+        known.iter().find(|(known, _)| *known == name).map(|(_, usual)| *usual)
+    };
+    if let Some(pattern) = schema["pattern"].as_str() {
+        // The kernel's ids, `^ord_[0-9a-hjkmnp-tv-z]{26}$`, or what begins with one.
+        if let Some((before, _)) = pattern.split_once("_[0-9a-hjkmnp-tv-z]{26}") {
+            return format!("{}_{ID}", before.trim_start_matches(['^', '(']));
+        }
+        if let Some(fitting) = usual(BY_PATTERN, pattern) {
+            return fitting.to_owned();
+        }
     }
     match schema["format"].as_str() {
-        Some("date-time") => return "2026-11-20T08:30:00Z".to_owned(),
+        Some("date-time") => return usual(AHEAD, name).unwrap_or("2026-11-19T08:30:00Z").to_owned(),
         Some("date") => return "2026-11-20".to_owned(),
         Some("email") => return "xiaoming@example.com".to_owned(),
         Some("uri" | "url") => return "https://partner.example.com/hooks/merx".to_owned(),
         Some("uuid") => return "019ac1f0-6c00-7000-8000-000000000001".to_owned(),
         _ => {}
     }
-    let known = BY_NAME.iter().find(|(known, _)| *known == name.to_lowercase()).map(|(_, usual)| *usual);
+    let name = name.to_lowercase();
+    let known = usual(BY_NAME, &name).or_else(|| usual(BY_NAME, name.rsplit('_').next()?));
     sized(known.unwrap_or("text"), schema)
-}
-
-/// Ids, SKUs and other patterns the kernel's types have.
-fn by_pattern(name: &str, pattern: &str) -> Option<String> {
-    if let Some((prefix, _)) = pattern.strip_prefix('^').and_then(|p| p.split_once("_[0-9a-hjkmnp-tv-z]{26}"))
-    {
-        return Some(format!("{prefix}_{ID}"));
-    }
-    match pattern {
-        "^[A-Za-z0-9._-]{1,64}$" => Some("TEA-LJ-100".to_owned()),
-        "^\"[0-9]{1,19}\"$" => Some("\"3\"".to_owned()),
-        "^[A-Z]{2}$" => Some("CN".to_owned()),
-        "^[A-Z]{3}$" => Some("CNY".to_owned()),
-        "^[a-z][a-z0-9_]{1,39}$" => Some("marketing".to_owned()),
-        _ => BY_NAME
-            .iter()
-            .find(|(known, _)| *known == name.to_lowercase())
-            .map(|(_, usual)| (*usual).to_owned()),
-    }
 }
 
 /// As long as it must be and no longer than it may be.

@@ -14,7 +14,7 @@ use bytes::Bytes;
 use futures_util::FutureExt as _;
 use http::{HeaderMap, header};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
-use merx_kernel::{Clock, Credential, Error, ErrorKind, Principal, Result};
+use merx_kernel::{Clock, Credential, Error, ErrorKind, Principal, Result, Role};
 use merx_platform::tasks::panic_text;
 use tokio::sync::OwnedSemaphorePermit;
 use tracing::Instrument as _;
@@ -52,9 +52,13 @@ pub(crate) enum Client {
 }
 
 impl Client {
-    /// A program is counted for itself, not for who made its key.
-    const fn of(caller: &Principal) -> Self {
+    /// A program is counted for itself, not for who made its key. A guest is counted like who is not logged in: another
+    /// guest is to be had for the asking, and would have a rate of its own.
+    fn of(caller: &Principal, address: ClientAddress) -> Self {
         match caller.credential {
+            Credential::Session(_) if caller.roles.iter().any(|role| *role == Role::Guest) => {
+                Self::Address(address.network())
+            }
             Credential::Session(_) => Self::Account(caller.account.bits()),
             Credential::Key(key) => Self::Key(key.bits()),
         }
@@ -146,7 +150,7 @@ impl Guarded {
         let (shared, now) = (&self.shared, self.shared.clock.now());
         let verdict = match (self.route.access, caller) {
             (Access::Signed(_), _) => shared.signed.take(&address.network(), now),
-            (_, Some(caller)) => shared.rate.take(&Client::of(caller), now),
+            (_, Some(caller)) => shared.rate.take(&Client::of(caller, address), now),
             (_, None) => shared.rate.take(&Client::Address(address.network()), now),
         };
         *seen = Some(verdict);

@@ -34,7 +34,7 @@ pub struct Limits {
     pub handler_ms_max: u64,
     /// Milliseconds a duplicate waits for the answer of the request it repeats.
     pub idempotency_wait_ms_max: u64,
-    /// Requests of one client (account, or address when nobody is logged in) in a minute.
+    /// Requests of one client (account, key, or network when nobody or a guest is logged in) in a minute.
     pub client_requests_per_minute_max: u32,
     /// Requests one client may send at once after a rest.
     pub client_burst_max: u32,

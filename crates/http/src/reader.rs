@@ -30,7 +30,13 @@ pub fn reader(description: &Value) -> String {
              <title>{title} API {version}</title><style>{STYLE}</style></head><body>\
              <header><h1>{title} API <small>{version}</small></h1><p>Errors are problems (RFC 9457) with a stable \
              <code>code</code>; each code has a page. The description for programs is \
-             <a href=\"/openapi.json\">/openapi.json</a>.</p></header><nav aria-label=\"Operations\">"
+             <a href=\"/openapi.json\">/openapi.json</a>.</p>\
+             <p>People log in with <a href=\"#logIn\"><code>POST /v1/sessions</code></a> and send <code>Authorization: Bearer \
+             …</code>; the token lives ten minutes and is renewed by <code>POST /v1/sessions/refresh</code>. Programs have keys \
+             (<code>POST /v1/api-keys</code>). Every POST that changes something carries an <code>Idempotency-Key</code> of the \
+             client's own making: sent again under the same key, it has one effect and one answer. What several people edit has \
+             an <code>ETag</code>, and a change sends it as <code>If-Match</code>. Lists take <code>limit</code> and \
+             <code>cursor</code>.</p></header><nav aria-label=\"Operations\">"
         ),
     );
     for (tag, operations) in &tags {
@@ -84,7 +90,7 @@ struct Page<'a> {
 
 impl Page<'_> {
     fn operation(&self, out: &mut String, operation: &Operation<'_>) {
-        let text = |name: &str| escaped(operation.body[name].as_str().unwrap_or_default());
+        let text = |name: &str| told(operation.body[name].as_str().unwrap_or_default());
         put(
             out,
             format_args!(
@@ -122,7 +128,7 @@ impl Page<'_> {
         }
         out.push_str("<table><thead><tr><th>Parameter</th><th>In</th><th>Form</th><th>Meaning</th></tr></thead><tbody>");
         for parameter in operation.parameters() {
-            let text = |name: &str| escaped(parameter[name].as_str().unwrap_or_default());
+            let text = |name: &str| told(parameter[name].as_str().unwrap_or_default());
             let must = if parameter["required"] == true { " <i>required</i>" } else { "" };
             put(
                 out,
@@ -155,7 +161,7 @@ impl Page<'_> {
                     escaped(name),
                     if must { " <i>required</i>" } else { "" },
                     escaped(&self.form(property)),
-                    escaped(meaning.unwrap_or_default())
+                    told(meaning.unwrap_or_default())
                 ),
             );
         }
@@ -318,6 +324,23 @@ fn who(operation: &Value) -> String {
 fn put(out: &mut String, text: std::fmt::Arguments<'_>) {
     // Writing into a String cannot fail.
     let _ = out.write_fmt(text);
+}
+
+/// Escaped, with what stands in backticks as code.
+fn told(text: &str) -> String {
+    let mut out = String::new();
+    for (index, part) in escaped(text).split('`').enumerate() {
+        match (index, index % 2) {
+            (0, _) => {}
+            (_, 1) => out.push_str("<code>"),
+            _ => out.push_str("</code>"),
+        }
+        out.push_str(part);
+    }
+    if text.matches('`').count() % 2 == 1 {
+        out.push_str("</code>");
+    }
+    out
 }
 
 fn escaped(text: &str) -> String {

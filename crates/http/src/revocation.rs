@@ -42,9 +42,13 @@ impl Revocations {
     }
     /// Adds a session; its last access token expires at `until`.
     pub fn add(&self, session: SessionId, until: Timestamp, now: Timestamp) {
+        self.add_all([(session, until)], now);
+    }
+    /// Adds many sessions, each with the moment its last access token expires.
+    pub fn add_all(&self, ended: impl IntoIterator<Item = (SessionId, Timestamp)>, now: Timestamp) {
         let mut inner = self.inner.write().unwrap_or_else(PoisonError::into_inner);
         inner.until.retain(|_, end| *end > now);
-        inner.until.insert(session, until);
+        inner.until.extend(ended);
     }
     /// Says that nothing is missing as of `now`.
     pub fn confirm(&self, now: Timestamp) {

@@ -93,6 +93,11 @@ impl State {
     /// # Errors
     /// `inventory.warehouse_unknown`; `inventory.warehouse_closed` when none is active.
     pub async fn warehouse(&self, id: Option<WarehouseId>) -> Result<Warehouse> {
+        self.warehouse_at("/warehouse_id", id).await
+    }
+
+    /// The same, where the property at `pointer` names it.
+    pub(crate) async fn warehouse_at(&self, pointer: &str, id: Option<WarehouseId>) -> Result<Warehouse> {
         let of = |all: &[Warehouse]| match id {
             None => all.iter().find(|w| w.active).cloned(),
             Some(id) => all.iter().find(|w| w.id == id).cloned(),
@@ -105,7 +110,7 @@ impl State {
             None => Error::rejected("inventory.warehouse_closed", "No warehouse is active."),
             Some(_) => {
                 Error::new(ErrorKind::Invalid, "inventory.warehouse_unknown", "There is no such warehouse.")
-                    .with_field("/warehouse_id", "is no warehouse's; GET /v1/warehouses lists them")
+                    .with_field(pointer, "is no warehouse's; GET /v1/warehouses lists them")
             }
         })
     }

@@ -33,6 +33,7 @@ impl PageRequest {
 
 /// One page of a list.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "Page_of_{T}")]
 pub struct Page<T> {
     /// The items, in the order of the list.
     pub items: Vec<T>,

@@ -52,7 +52,7 @@ pub struct Rendered {
 }
 
 /// What a mail says besides what its fact holds: asked for when it is sent, kept nowhere.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Addressee {
     /// What the person is called; may be empty.
     pub name: String,

@@ -62,6 +62,7 @@ pub fn ordering(deps: &Deps, settings: Settings) -> Result<Ordering> {
             Arc::new(sagas::close_order::CloseOrder(tools.clone())),
             Arc::new(sagas::cancel_paid::CancelPaid(tools.clone())),
             Arc::new(sagas::refund_quarantined::RefundQuarantined(tools.clone())),
+            Arc::new(sagas::refund_returned::RefundReturned(tools.clone())),
             Arc::new(sagas::refund_late::RefundLate(tools.clone())),
         ],
     );

@@ -26,6 +26,7 @@ pub(crate) struct RecordedShipment {
     pub opened_at: Timestamp,
     pub dispatched_at: Option<Timestamp>,
     pub delivered_at: Option<Timestamp>,
+    pub returned_at: Option<Timestamp>,
 }
 
 /// The rows of one order.
@@ -43,6 +44,7 @@ pub(crate) struct Record {
     pub freight: Money,
     pub total: Money,
     pub paid: Money,
+    pub refunded: Money,
     pub axes: Axes,
     pub payment_id: Option<PaymentId>,
     pub payment_deadline: Timestamp,
@@ -76,6 +78,7 @@ impl Record {
             freight: terms.freight,
             total: terms.total,
             paid: Money::zero(terms.total.currency),
+            refunded: Money::zero(terms.total.currency),
             axes: Axes::INITIAL,
             payment_id: None,
             payment_deadline: terms.payment_deadline,
@@ -152,7 +155,20 @@ impl Record {
             }
             Event::LatePaymentRefunded(refund)
             | Event::OverpaymentRefunded(refund)
-            | Event::OrderRefunded(refund) => self.paid.minor -= refund.amount.minor,
+            | Event::OrderRefunded(refund) => {
+                self.paid.minor -= refund.amount.minor;
+                self.refunded.minor += refund.amount.minor;
+            }
+            Event::FulfilmentOpened(_)
+            | Event::OrderShipped(_)
+            | Event::OrderDelivered(_)
+            | Event::ParcelReturned(_)
+            | Event::ParcelCorrected(_) => self.apply_to_shipments(event, at),
+        }
+    }
+
+    fn apply_to_shipments(&mut self, event: &Event, at: Timestamp) {
+        match event {
             Event::FulfilmentOpened(opened) => {
                 for shipment in &opened.shipments {
                     let lines = self.everything_unless(&shipment.lines);
@@ -178,6 +194,14 @@ impl Record {
                 self.count(&lines, |line| &mut line.delivered);
                 self.shipment(delivered.shipment_id, at, |shipment, _| shipment.delivered_at = Some(at));
             }
+            Event::ParcelReturned(returned) => {
+                self.shipment(returned.shipment_id, at, |shipment, _| shipment.returned_at = Some(at));
+            }
+            Event::ParcelCorrected(corrected) => self.shipment(corrected.shipment_id, at, |shipment, _| {
+                shipment.carrier = Some(cut(&corrected.carrier, 100));
+                shipment.tracking_number = Some(cut(&corrected.tracking_number, 100));
+            }),
+            _ => {}
         }
     }
 
@@ -210,6 +234,7 @@ impl Record {
             opened_at: at,
             dispatched_at: None,
             delivered_at: None,
+            returned_at: None,
         };
         change(&mut new, true);
         self.shipments.push(new);

@@ -30,6 +30,8 @@ pub struct Amounts {
     pub total: Money,
     /// What the shop holds of the buyer's money now.
     pub paid: Money,
+    /// What of the buyer's money went back.
+    pub refunded: Money,
 }
 
 /// One line at the agreed price, and how far it came.
@@ -65,6 +67,12 @@ pub struct ShipmentView {
     /// When the carrier handed it over.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub delivered_at: Option<Timestamp>,
+    /// When it came back to the shop, delivered before or not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub returned_at: Option<Timestamp>,
+    /// It never left and never will: the order was cancelled.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cancelled: bool,
 }
 
 /// The first shipment in short.
@@ -208,6 +216,7 @@ impl OrderView {
             shipped: line.shipped,
             delivered: line.delivered,
         };
+        let cancelled = record.axes.order == OrderAxis::Cancelled;
         let parcel = |shipment: RecordedShipment| ShipmentView {
             id: shipment.shipment_id,
             carrier: shipment.carrier,
@@ -216,6 +225,8 @@ impl OrderView {
             opened_at: shipment.opened_at,
             dispatched_at: shipment.dispatched_at,
             delivered_at: shipment.delivered_at,
+            returned_at: shipment.returned_at,
+            cancelled: cancelled && shipment.dispatched_at.is_none(),
         };
         Self {
             id: record.order_id,
@@ -230,6 +241,7 @@ impl OrderView {
                 freight: record.freight,
                 total: record.total,
                 paid: record.paid,
+                refunded: record.refunded,
             },
             address_id: record.address_id,
             shipping_method: record.shipping_method,

@@ -17,6 +17,8 @@ pub fn migrations() -> Vec<Migration> {
     vec![
         Migration::same(100, "payments", include_str!("../migrations/100_payments.sql")),
         Migration::same(101, "quarantine and calls", quarantine),
+        // Before there was quarantine, money of another amount made a payment `captured`.
+        Migration::same(102, "quarantined status", include_str!("../migrations/102_quarantined_status.sql")),
     ]
 }
 

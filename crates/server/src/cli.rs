@@ -12,7 +12,7 @@ pub use self::operator::{
 };
 use crate::config::OrdersConfig;
 
-/// The whole of Merx in one binary.
+/// The whole of Merx in one binary. Without a command it is `up`: a whole shop to try, on this machine.
 #[derive(Debug, Parser)]
 #[command(name = "merx", version, about, propagate_version = true, disable_help_subcommand = true)]
 pub struct Cli {

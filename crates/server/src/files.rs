@@ -62,7 +62,7 @@ fn locked(dir: &Path, mut lock: fs::File) -> Error {
         process => format!(" (process {process})"),
     };
     let text = format!(
-        "The data folder {} is in use by another Merx{holder}. Stop that one, or give another folder with --data.",
+        "The data folder {} is in use by another Merx{holder}. Stop that one, or use another data folder.",
         dir.display()
     );
     Error::unavailable("server.data_dir_locked", text)

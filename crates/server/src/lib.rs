@@ -11,5 +11,6 @@ mod error_pages;
 pub mod files;
 pub mod grpc;
 pub mod instance;
+mod order_link;
 pub mod run;
 pub mod shop;

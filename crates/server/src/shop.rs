@@ -181,7 +181,7 @@ impl Shop {
         let context = ContextModule { module, routes: merx_ordering::routes(ordering.clone(), &limits) };
         join(&mut deps, context);
 
-        routes.push(crate::error_pages::route());
+        routes.extend([crate::error_pages::route(), crate::order_link::route()]);
         Ok(Self {
             deps,
             modules,

@@ -4,7 +4,7 @@ use std::sync::{Arc, PoisonError};
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use merx_http::ClientAddress;
-use merx_kernel::{Error, ErrorKind, Guard, Result};
+use merx_kernel::{Error, ErrorKind, Guard, Result, Secret};
 
 use crate::{
     State,
@@ -26,7 +26,7 @@ pub struct AcceptInvitation {
     /// The address the mail went to.
     pub email: Email,
     /// The code in it, as it was typed.
-    pub code: String,
+    pub code: Secret<String>,
     /// The password to be.
     pub password: Password,
     /// Where the client is.
@@ -49,7 +49,7 @@ pub async fn accept_invitation(state: &State, command: AcceptInvitation) -> Resu
     let throttle = || state.throttle.lock().unwrap_or_else(PoisonError::into_inner);
     let ticket = throttle().admit(subject, network, false, now).map_err(too_many)?;
     let found = guess(state, command.email).await?;
-    let typed = code::typed(&command.code).unwrap_or_default();
+    let typed = code::typed(command.code.expose()).unwrap_or_default();
     let right = |code: &CodeRow| {
         let expected = code::expected(state.secrets.code(code.id, code.generation));
         verify_slices_are_equal(expected.as_bytes(), typed.as_bytes()).is_ok()

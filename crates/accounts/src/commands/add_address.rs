@@ -7,12 +7,17 @@ use merx_contracts::ids::{AccountId, AddressId};
 use merx_http::{Begun, IdempotencyKey, answer};
 use merx_kernel::{Error, Result};
 use merx_platform::store::Saved;
+use merx_sql::Query;
 use serde::{Deserialize, Serialize};
 
 use crate::{
     State,
-    domain::address::{ADDRESSES_MAX, Address},
-    store::addresses,
+    commands::set_staff::account_not_found,
+    domain::{
+        address::{ADDRESSES_MAX, Address},
+        person::Status,
+    },
+    store::{accounts, addresses},
 };
 
 /// The answer: an id and nothing personal, because it is kept with the idempotency key.
@@ -32,7 +37,7 @@ impl AddressMade {
 /// Adds the address, once for the key. In a repetition the answer is the first one's.
 ///
 /// # Errors
-/// `accounts.address_limit`.
+/// `accounts.address_limit`; `accounts.account_not_found` when the person was erased meanwhile.
 pub async fn add_address(
     state: &State,
     account: AccountId,
@@ -47,7 +52,7 @@ pub async fn add_address(
             let begun = key.begin(keys, tx, id, now)?;
             if matches!(begun, Begun::Fresh) {
                 if !addresses::count_address(tx, account)? {
-                    return Err(full());
+                    return Err(refused(tx, account)?);
                 }
                 addresses::insert_address(tx, id, account, &address, now)?;
                 key.complete(keys, tx, id, &AddressMade::saved(id)?)?;
@@ -58,7 +63,11 @@ pub async fn add_address(
     Ok((id, begun))
 }
 
-fn full() -> Error {
+/// A request that was let in before its person was erased finds nobody: nothing may come back.
+fn refused(q: &mut impl Query, account: AccountId) -> Result<Error> {
+    if accounts::account(q, account)?.is_none_or(|row| row.status != Status::Active) {
+        return Ok(account_not_found());
+    }
     let message = format!("You have {ADDRESSES_MAX} addresses; delete one first.");
-    Error::rejected("accounts.address_limit", message)
+    Ok(Error::rejected("accounts.address_limit", message))
 }

@@ -56,7 +56,7 @@ impl ApiKeyMade {
 ///
 /// # Errors
 /// `accounts.grant_above_own`, `accounts.api_key_limit`; `Invalid` for no scope or a time that is over;
-/// `request.forbidden` for a guest.
+/// `request.forbidden` for a guest; `request.rate_limited`.
 pub(crate) async fn make_api_key(
     state: &State,
     owner: &Principal,
@@ -65,6 +65,12 @@ pub(crate) async fn make_api_key(
 ) -> Result<(ApiKeyId, Secret<String>, Begun<ApiKeyKind>)> {
     let (id, now): (ApiKeyId, _) = (state.ids.next(), state.clock.now());
     check(owner, &command, now)?;
+    let verdict = state.keys_made.take(&owner.account, now);
+    if !verdict.allowed {
+        let message = "Too many keys in a short time; wait before the next one.";
+        return Err(Error::new(ErrorKind::RateLimited, "request.rate_limited", message)
+            .with_retry_after(verdict.retry_after));
+    }
     let secret = api_key::secret(id, state.ids.random_bytes());
     let new = Arc::new(NewKey {
         id,

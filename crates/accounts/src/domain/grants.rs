@@ -29,8 +29,8 @@ pub fn within_own(own: Permissions, touched: Permissions) -> Result<()> {
 /// `accounts.role_fixed` for a set that role can never have; `accounts.grant_above_own`.
 pub fn role_change(role: &RoleName, from: Permissions, to: Permissions, own: Permissions) -> Result<()> {
     let fixed = |message: &str| Err(Error::rejected("accounts.role_fixed", message.to_owned()));
-    if *role == Role::Administrator && !to.contains(Permission::StaffWrite) {
-        return fixed("The administrator keeps staff_write: without it nobody could give it back.");
+    if *role == Role::Administrator && from.without(to) != Permissions::NONE {
+        return fixed("The administrator keeps what he may do: nobody else could give it back.");
     }
     let buys = *role == Role::Customer || *role == Role::Guest;
     if buys && !to.is_within([Permission::Shop].into_iter().collect()) {

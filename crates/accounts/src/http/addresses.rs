@@ -119,7 +119,7 @@ pub(super) fn routes(desk: &Desk) -> Vec<Route> {
             .summary("Add an address")
             .body::<AddressForm>()
             .response::<AddressMade>(201)
-            .errors(&["accounts.address_limit"])
+            .errors(&["accounts.address_limit", "accounts.account_not_found"])
             .idempotency(Idempotency::Required),
         one(Route::get("/v1/addresses/{address}", own, get, state))
             .id("getAddress")

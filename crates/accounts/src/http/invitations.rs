@@ -3,7 +3,7 @@
 use axum::extract::State as Shared;
 use http::StatusCode;
 use merx_http::{Access, Answer, ClientAddress, Idempotency, Json, Route};
-use merx_kernel::BoundedText;
+use merx_kernel::{BoundedText, Secret};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -32,7 +32,7 @@ async fn accept(
 ) -> Answer<StatusCode> {
     let command = AcceptInvitation {
         email: body.email,
-        code: body.code.into_string(),
+        code: Secret::new(body.code.into_string()),
         password: body.password,
         address,
     };

@@ -150,7 +150,7 @@ pub(super) fn routes(desk: &Desk) -> Vec<Route> {
             .summary("Change what a role may do")
             .description(
                 "It counts from the next request on for everybody who has the role. No permission is given or taken \
-                 that who asks has not. The administrator keeps staff_write; customer and guest may shop and no more.",
+                 that who asks has not. The administrator keeps what he may do; customer and guest may shop and no more.",
             )
             .param::<RoleName>("role")
             .if_match()

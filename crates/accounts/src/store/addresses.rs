@@ -9,8 +9,8 @@ use crate::domain::{
     country::Country,
 };
 
-const COUNT_ADDRESS: &str =
-    "UPDATE accounts_accounts SET address_count = address_count + 1 WHERE id = ? AND address_count < ?";
+const COUNT_ADDRESS: &str = "UPDATE accounts_accounts SET address_count = address_count + 1 \
+    WHERE id = ? AND address_count < ? AND status = 'active'";
 const UNCOUNT_ADDRESS: &str = "UPDATE accounts_accounts SET address_count = address_count - 1 WHERE id = ?";
 const INSERT_ADDRESS: &str = "INSERT INTO accounts_addresses (id, account, country, region, city, line1, line2, \
     postcode, recipient, phone, created_at, retired_at, replaced_by) \
@@ -65,7 +65,7 @@ fn address_of(row: &Row<'_>) -> Result<Address> {
     Ok(Address::stored(form))
 }
 
-/// Counts one more active address; false when the account has as many as it may.
+/// Counts one more active address; false when the account has as many as it may, or was closed or erased meanwhile.
 pub fn count_address(tx: &mut Tx<'_>, account: AccountId) -> Result<bool> {
     tx.guarded(COUNT_ADDRESS, params![account, ADDRESSES_MAX])
 }

@@ -52,6 +52,10 @@ pub struct Choice {
 /// The definition of an attribute.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(example = serde_json::json!({
+    "code": "harvest", "name": {"zh": "采摘", "en": "Harvest"}, "kind": "choice", "filterable": true,
+    "choices": [{"code": "spring", "name": {"zh": "春茶", "en": "Spring"}}]
+}))]
 pub struct AttributeSpec {
     /// How products and filters name it; never changes.
     pub code: Slug,

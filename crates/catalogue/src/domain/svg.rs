@@ -6,8 +6,12 @@ use roxmltree::{Document, Node, NodeType, ParsingOptions};
 
 /// The most bytes of an SVG.
 pub const SVG_BYTES_MAX: usize = 512 * 1024;
-/// The most elements, texts and attributes.
+/// The most elements and texts.
 const NODES_MAX: u32 = 20_000;
+/// The most namespaces that are declared, and equals signs of one tag with the text behind it. The reader looks each
+/// namespace and each attribute up among the others of its element.
+const NAMESPACES_MAX: usize = 32;
+const EQUALS_MAX: usize = 1_000;
 /// The deepest nesting.
 const DEPTH_MAX: usize = 40;
 /// The widest and highest, in its own units.
@@ -142,6 +146,7 @@ pub fn drawing(bytes: &[u8]) -> Result<Drawing> {
         return Err(refused(format!("an SVG has at most {SVG_BYTES_MAX} bytes")));
     }
     let text = std::str::from_utf8(bytes).map_err(|_| refused("an SVG must be UTF-8"))?;
+    refuse_long_lists(text)?;
     let options = ParsingOptions { allow_dtd: false, nodes_limit: NODES_MAX, ..ParsingOptions::default() };
     let document = Document::parse_with_options(text.trim_start_matches('\u{feff}'), options)
         .map_err(|e| refused(format!("it is not the XML we take: {e}")))?;
@@ -153,6 +158,17 @@ pub fn drawing(bytes: &[u8]) -> Result<Drawing> {
     let mut out = String::with_capacity(text.len());
     write(&root, 1, &mut out)?;
     Ok(Drawing { text: out, width, height })
+}
+
+/// What would make reading itself a long work, seen before it is read: in XML no `<` stands inside a tag.
+fn refuse_long_lists(text: &str) -> Result<()> {
+    if text.matches("xmlns").nth(NAMESPACES_MAX).is_some() {
+        return Err(refused(format!("it declares at most {NAMESPACES_MAX} namespaces")));
+    }
+    if text.split('<').any(|tag| tag.matches('=').nth(EQUALS_MAX).is_some()) {
+        return Err(refused(format!("a tag has at most {EQUALS_MAX} attributes")));
+    }
+    Ok(())
 }
 
 /// Why a picture is not taken.

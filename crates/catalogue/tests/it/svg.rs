@@ -108,4 +108,19 @@ fn bombs_are_refused() {
     let laughs =
         r#"<!DOCTYPE l [<!ENTITY a "aa"><!ENTITY b "&a;&a;">]>"#.to_owned() + &wrap("<title>&b;</title>");
     assert!(drawing(laughs.as_bytes()).is_err());
+    // Each element inherits every namespace, and looks each up among the others: two hundred kilobytes of both would be
+    // an hour's work and half a gigabyte.
+    let names = |count: usize| (0..count).map(|n| format!(r#" xmlns:n{n}="u""#)).collect::<String>();
+    let within = |names: &str, inner: &str| {
+        format!(r#"<svg xmlns="http://www.w3.org/2000/svg"{names} viewBox="0 0 9 9">{inner}</svg>"#)
+    };
+    assert!(drawing(within(&names(12), "<g/>").as_bytes()).is_ok(), "as drawing programs write it");
+    assert!(drawing(within(&names(100), "<g/>").as_bytes()).is_err());
+    assert!(drawing(within("", &r#"<g xmlns:a="u"/>"#.repeat(100)).as_bytes()).is_err());
+    let both = within(&names(12_000), &r#"<g xmlns:a="u"/>"#.repeat(12_000));
+    assert!(both.len() < SVG_BYTES_MAX && drawing(both.as_bytes()).is_err());
+    // Each attribute is looked up among the element's others.
+    let attributes: String = (0..40_000).map(|n| format!(r#" a{n}="""#)).collect();
+    let error = drawing(wrap(&format!("<g{attributes}/>")).as_bytes()).unwrap_err();
+    assert!(error.message().contains("at most"), "{error}");
 }

@@ -72,6 +72,23 @@ async fn clients_are_told_and_refused() {
     assert!(kit.metrics.render().unwrap().contains("http_requests_rate_limited_total 2"));
 }
 
+/// Guests are to be had for the asking: a fresh one is no fresh rate.
+#[tokio::test(start_paused = true)]
+async fn guests_of_one_network_are_counted_together() {
+    let kit =
+        Kit::with(Limits { client_requests_per_minute_max: 60, client_burst_max: 3, ..Limits::default() });
+    let ask = |account| {
+        let token = kit.token(account, &[Role::Guest]);
+        let me = Request::get("/v1/me").header("authorization", format!("Bearer {token}"));
+        kit.ask(me.body(Body::empty()).unwrap())
+    };
+    for guest in 1..=3 {
+        assert_eq!(ask(guest).await.status, 200, "guest {guest}");
+    }
+    ask(4).await.is_problem(429, "request.rate_limited");
+    kit.get("/v1/hello").await.is_problem(429, "request.rate_limited");
+}
+
 #[tokio::test(start_paused = true)]
 async fn machines_that_sign_have_a_rate_of_their_own() {
     let limits = Limits {

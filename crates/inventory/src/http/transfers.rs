@@ -165,8 +165,9 @@ async fn send(
     key: IdempotencyKey,
     Json(body): Json<SendTransfer>,
 ) -> Answer<Response> {
-    let from = staff.state.warehouse(Some(body.from_warehouse_id)).await?.id;
-    let to = staff.state.warehouse(Some(body.to_warehouse_id)).await?.id;
+    let of = async |pointer, id| staff.state.warehouse_at(pointer, Some(id)).await;
+    let from = of("/from_warehouse_id", body.from_warehouse_id).await?.id;
+    let to = of("/to_warehouse_id", body.to_warehouse_id).await?.id;
     let line = |l: LineBody| TransferLine { sku: l.sku, quantity: l.quantity };
     let lines = body.lines.into_iter().map(line).collect();
     let command = TransferCommand::Send { from, to, lines, reason: body.reason.into_string() };

@@ -316,7 +316,7 @@ pub(super) struct TransferView {
     /// When it last changed.
     changed_at: Timestamp,
     /// What; left out in lists.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     lines: Vec<TransferLineView>,
 }
 
@@ -364,7 +364,7 @@ pub(super) struct CountView {
     /// When it last changed.
     changed_at: Timestamp,
     /// What; left out in lists.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     lines: Vec<CountLineView>,
 }
 

@@ -84,6 +84,9 @@ pub struct DeliveryFilter {
 /// What is sent again: one message, or everything taken in between two moments.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(example = serde_json::json!({
+    "from": "2026-11-19T08:00:00Z", "to": "2026-11-19T09:00:00Z", "reason": "the endpoint lost them"
+}))]
 struct ReplayRequest {
     /// One message; then without `from` and `to`.
     #[serde(default)]

@@ -1,5 +1,6 @@
 //! What notification does with the facts of others.
 
+mod forget_person;
 mod take_fact;
 
 use merx_contracts::{

@@ -1,10 +1,11 @@
 //! A fact is taken in: the mail it calls for and the deliveries to endpoints are written in one transaction.
 
-use merx_contracts::Envelope;
+use merx_contracts::{Envelope, Fact as _, events::accounts::PersonErased};
 use merx_kernel::{Error, Result};
 use merx_platform::Delivery;
 use serde_json::value::RawValue;
 
+use super::forget_person::forget_person;
 use crate::{
     State,
     domain::{NewMail, WebhookState, webhook::TOLD},
@@ -39,6 +40,10 @@ pub(crate) fn message_of(envelope: &Envelope) -> Result<NewMessage> {
 /// `message.malformed` for a fact that cannot be read; what the database answers.
 pub async fn take_fact(state: &State, delivery: Delivery) -> Result<()> {
     let envelope = delivery.envelope();
+    if envelope.kind == PersonErased::TYPE {
+        // Before the fact counts as taken in, and outside its transaction: files have none.
+        forget_person(state, envelope.fact::<PersonErased>()?.account_id).await?;
+    }
     let mail = NewMail::of(envelope)?;
     let told = TOLD.contains(&envelope.kind.as_str());
     let kind = envelope.kind.clone();

@@ -20,8 +20,9 @@ use crate::{
 const BACKOFF: Backoff = Backoff { min: Duration::from_secs(30), max: Duration::from_secs(2 * 3600) };
 /// How long a try may take.
 const TRY_MAX: Duration = Duration::from_secs(120);
-/// The longest name a mail greets.
+/// The longest name a mail greets, and the most digits in it: a telephone number has more.
 const NAME_CHARS_MAX: usize = 40;
+const NAME_DIGITS_MAX: usize = 4;
 
 /// Tries a mail once. What the database cannot take down is tried again when the claim has run out.
 pub(super) async fn send(state: &State, mail: Mail) {
@@ -150,14 +151,33 @@ async fn code(state: &State, mail: &Mail) -> Result<Result<Addressed, &'static s
 /// A name as a mail greets it. Whoever orders chooses the name and the address: a "name" that is a link or a text would
 /// make the shop send somebody's advertisement.
 fn presentable(name: &str) -> String {
-    let name: String = name.chars().filter(|c| !c.is_control()).collect();
+    let name: String = name.chars().filter(|c| !c.is_control() && !is_unseen(*c)).collect();
     let name = name.trim();
     let suspicious = name.chars().count() > NAME_CHARS_MAX
-        || name.contains("://")
-        || name.contains('/')
-        || name.contains('@')
-        || name.to_lowercase().contains("www.");
+        || name.chars().filter(|c| c.is_numeric()).count() > NAME_DIGITS_MAX
+        || name.contains(['/', '／', '@', '＠'])
+        || names_a_host(name);
     if suspicious { String::new() } else { name.to_owned() }
+}
+
+/// Without a width, or turning the text around them (Unicode, general category Cf, as far as it is used for tricks).
+const fn is_unseen(c: char) -> bool {
+    matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+}
+
+/// Mail programs make a link of `shop.example` too: a point with a letter before it and two behind. `J.R.R. Tolkien` has
+/// one behind.
+fn names_a_host(name: &str) -> bool {
+    let mut labels = name.split(['.', '．', '。', '｡']);
+    let mut before = labels.next().unwrap_or_default();
+    for label in labels {
+        let joined = before.chars().next_back().is_some_and(char::is_alphanumeric);
+        if joined && label.chars().take_while(|c| c.is_alphanumeric()).count() >= 2 {
+            return true;
+        }
+        before = label;
+    }
+    false
 }
 
 async fn record(state: &State, mail: &Mail, began_at: Timestamp, outcome: Outcome) -> Result<()> {

@@ -1,12 +1,15 @@
 //! Mails as files of a folder, for the mail viewer of a shop that is being tried out.
 
 use std::{
+    collections::BTreeSet,
     io,
     path::{Path, PathBuf},
 };
 
 use async_trait::async_trait;
-use tokio::fs;
+use merx_contracts::ids::MailId;
+use merx_kernel::{Error, Result as Outcomes};
+use tokio::{fs, io::AsyncWriteExt as _};
 
 use super::{Letter, MailTransport};
 use crate::domain::Outcome;
@@ -84,7 +87,7 @@ impl Folder {
     pub async fn keep(&self, letter: &Letter) -> io::Result<()> {
         make_private(&self.0).await?;
         let text = serde_json::to_vec_pretty(letter).map_err(io::Error::other)?;
-        let stem = format!("{:013}-{}", letter.at.as_millis(), letter.mail.replace('_', "-"));
+        let stem = format!("{:013}-{}", letter.at.as_millis(), in_a_name(&letter.mail));
         let mut id = stem.clone();
         let mut copy = 1;
         while fs::try_exists(self.file(&id)).await? {
@@ -92,7 +95,7 @@ impl Folder {
             id = format!("{stem}-{copy}");
         }
         let beside = self.0.join(format!("{id}.new"));
-        fs::write(&beside, &text).await?;
+        write_private(&beside, &text).await?;
         fs::rename(&beside, self.file(&id)).await?;
         for old in self.ids().await?.iter().skip(KEPT_MAX) {
             // Somebody else may have removed it.
@@ -102,6 +105,18 @@ impl Folder {
     }
 }
 
+/// A mail's id as it stands in the name of its file.
+fn in_a_name(mail: &str) -> String {
+    mail.replace('_', "-")
+}
+
+/// Whose file it is: `<unix milliseconds>-mal-<symbols>`, with `-2` and so on behind it for a copy.
+fn mail_of(id: &str) -> Option<String> {
+    let (_, rest) = id.split_once('-')?;
+    let (kind, rest) = rest.split_once('-')?;
+    Some(format!("{kind}-{}", rest.split('-').next()?))
+}
+
 /// Makes the folder, for its owner only: it holds addresses and codes.
 async fn make_private(path: &Path) -> io::Result<()> {
     let mut builder = fs::DirBuilder::new();
@@ -109,6 +124,17 @@ async fn make_private(path: &Path) -> io::Result<()> {
     #[cfg(unix)]
     builder.mode(0o700);
     builder.create(path).await
+}
+
+/// Writes a file for its owner only, whoever may look into the folder.
+async fn write_private(path: &Path, text: &[u8]) -> io::Result<()> {
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    options.mode(0o600);
+    let mut file = options.open(path).await?;
+    file.write_all(text).await?;
+    file.flush().await
 }
 
 #[async_trait]
@@ -124,5 +150,21 @@ impl MailTransport for Folder {
                 Outcome::Transient("folder".to_owned())
             }
         }
+    }
+
+    async fn forget(&self, mails: &[MailId]) -> Outcomes<()> {
+        let gone: BTreeSet<String> = mails.iter().map(|mail| in_a_name(&mail.to_string())).collect();
+        let unusable = |e: io::Error| {
+            let message = "The mails of an erased person cannot be removed from their folder.";
+            Error::unavailable("notification.folder_unusable", message).with_source(e)
+        };
+        let ids = self.ids().await.map_err(unusable)?;
+        for id in ids.iter().filter(|id| mail_of(id).is_some_and(|mail| gone.contains(&mail))) {
+            match fs::remove_file(self.file(id)).await {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(unusable(error)),
+                _ => {}
+            }
+        }
+        Ok(())
     }
 }

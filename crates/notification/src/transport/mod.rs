@@ -8,6 +8,7 @@ mod smtp;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use merx_contracts::ids::MailId;
 use merx_kernel::{Error, Result};
 
 pub use folder::{Folder, Kept};
@@ -25,6 +26,14 @@ use crate::{
 pub trait MailTransport: Send + Sync + 'static {
     /// Hands the mail over. A reason never holds personal data: it is kept.
     async fn send(&self, letter: &Letter) -> Outcome;
+
+    /// Removes what it keeps of these mails: their person was erased. Most keep nothing.
+    ///
+    /// # Errors
+    /// It cannot be removed at the moment.
+    async fn forget(&self, _mails: &[MailId]) -> Result<()> {
+        Ok(())
+    }
 }
 
 /// The transport of the configuration; `None` when mails go nowhere.

@@ -28,7 +28,7 @@ use merx_notification::{
     NotificationConfig, State, Ways,
     domain::Outcome,
     migrations, reactions, sending,
-    transport::{Letter, MailTransport, MemoryMailbox},
+    transport::{Folder, Letter, MailTransport, MemoryMailbox},
 };
 use merx_platform::{Delivery, Deps, Module, Peer, Store, rpc, time::SeededEntropy};
 use merx_sql::{Db, DbOptions, Query as _, params};
@@ -374,6 +374,13 @@ impl Bench {
         change(&mut settings);
         let state = State::new(&deps, &accounts, settings, ways).unwrap();
         Self { deps, clock, state, store, people, post, endpoints, _folder: folder, _database: database }
+    }
+
+    /// The same context with its mails in a folder.
+    pub fn with_mails_in(&self, folder: Folder) -> State {
+        let accounts = Peer::loopback(AccountsServer::new(self.people.clone()));
+        let ways = Ways { mail: Some(Arc::new(folder)), web: Arc::new(self.endpoints.clone()) };
+        State::new(&self.deps, &accounts, config(), ways).unwrap()
     }
 
     /// Takes a fact in, as the bus would.

@@ -3,13 +3,17 @@
 use std::{sync::Arc, time::Duration};
 
 use libtest_mimic::Trial;
-use merx_contracts::common::v1::TimelineRequest;
+use merx_contracts::{
+    common::v1::TimelineRequest,
+    events::accounts::{CodeRequested, PersonErased},
+};
 use merx_kernel::Id;
 use merx_notification::{
     domain::{MailState, NewMail, Outcome},
-    queries, store,
+    queries, reactions, sending, store,
+    transport::Folder,
 };
-use merx_platform::rpc;
+use merx_platform::{Delivery, rpc};
 
 use crate::{
     bench::{Bench, on_every_mode},
@@ -29,6 +33,8 @@ pub fn trials() -> Vec<Trial> {
             retried,
         ),
         on_every_mode("mails: a refusal for good is dead at once", refused),
+        on_every_mode("mails: a name that is an advertisement is not greeted", advertisements),
+        on_every_mode("mails: what the viewer keeps of a person is erased with it", erased),
         on_every_mode("mails: what a crash cut off is tried again under the same Message-ID", cut_off),
         on_every_mode("mails: two processes send one mail once", two_processes),
         on_every_mode("mails: accounts away puts a mail off", accounts_away),
@@ -86,6 +92,71 @@ async fn sent(bench: Arc<Bench>) {
         );
         assert_eq!(bench.count(sql).await, 0, "{canary} is kept in {column}");
     }
+}
+
+/// Whoever orders as a guest chooses name and address: the shop must carry nobody's text to a stranger.
+async fn advertisements(bench: Arc<Bench>) {
+    let names = [
+        ("https://evil.example/win", false),
+        ("www.evil.example", false),
+        ("FREE iPhone at evil.com", false),
+        ("免费领奖evil.cn", false),
+        ("免费领奖 evil。com", false),
+        ("免费领奖 evil．com", false),
+        ("a@evil", false),
+        ("＠evil", false),
+        ("call +1 555 0100 200 now", false),
+        ("加微信 ８６５５５０１００２", false),
+        ("王小明", true),
+        ("J. R. R. Tolkien", true),
+        ("J.R.R. Tolkien", true),
+        ("O'Brien, Anne-Marie Jr.", true),
+        ("阿卜杜拉·买买提", true),
+    ];
+    for (number, (name, greeted)) in (1u32..).zip(names) {
+        bench.people.contact(|c| c.name = name.to_owned());
+        let mut fact = facts::paid();
+        fact.order_id = Id::from_bits(number.into());
+        bench.take(facts::envelope(number.into(), &fact)).await;
+        bench.send_due().await;
+        let letter = bench.post.taken.letters().pop().unwrap();
+        assert_eq!(bench.post.taken.letters().len(), usize::try_from(number).unwrap());
+        assert_eq!(letter.to_name == name && letter.text.contains(name), greeted, "{name}: {}", letter.text);
+        assert_eq!(letter.to_name.is_empty() && !letter.text.contains(name), !greeted, "{name}");
+    }
+    // What cannot be seen goes: it turns the text around it.
+    bench.people.contact(|c| c.name = "\u{202e}moc.live\u{202c}\u{200b} Ann".to_owned());
+    bench.take(facts::envelope(99, &facts::refunded(4))).await;
+    bench.send_due().await;
+    let letter = bench.post.taken.letters().pop().unwrap();
+    assert!(!letter.text.contains(['\u{202e}', '\u{202c}', '\u{200b}']), "{}", letter.text);
+}
+
+async fn erased(bench: Arc<Bench>) {
+    let place = tempfile::tempdir().unwrap();
+    let folder = Folder::new(place.path());
+    let state = bench.with_mails_in(folder.clone());
+    bench.people.contact(|c| (c.guest, c.guest_token) = (true, "token".to_owned()));
+    bench.take(facts::envelope(1, &facts::placed())).await;
+    bench.take(facts::envelope(2, &facts::paid())).await;
+    let other = CodeRequested { account_id: Id::from_bits(9), ..facts::code() };
+    bench.take(facts::envelope(3, &other)).await;
+    sending::send_due(&state).await.unwrap();
+    // Once more, so that there is a second copy.
+    let placed = NewMail::of(&facts::envelope(1, &facts::placed())).unwrap().unwrap().id;
+    let first = folder.ids().await.unwrap();
+    let copied = first.iter().find(|id| id.ends_with(&placed.to_string().replace('_', "-"))).unwrap();
+    folder.keep(&folder.read(copied).await.unwrap().letter).await.unwrap();
+    assert_eq!(folder.ids().await.unwrap().len(), 4);
+    for message in [4, 4, 5] {
+        let gone = facts::envelope(message, &PersonErased { account_id: facts::buyer() });
+        let delivery =
+            Delivery::new(gone, "notification.facts", bench.store.clone(), 0, bench.clock.present());
+        reactions::take_fact(&state, delivery).await.unwrap();
+    }
+    let left = folder.ids().await.unwrap();
+    assert_eq!(left.len(), 1, "{left:?}");
+    assert_eq!(folder.read(&left[0]).await.unwrap().letter.to, "staff@shop.example", "of somebody else");
 }
 
 async fn skipped(bench: Arc<Bench>) {

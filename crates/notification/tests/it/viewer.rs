@@ -20,6 +20,7 @@ pub fn trials() -> Vec<Trial> {
         programs_read_mails_as_json,
         a_mails_html_is_shut_in,
         other_hosts_are_turned_away,
+        nobody_else_reads_the_files,
     )
 }
 
@@ -141,6 +142,18 @@ fn other_hosts_are_turned_away() {
             ["attacker.example", "attacker.example:8026", "127.0.0.1.attacker.example", "10.0.0.1", ""]
         {
             get(&router, "/mails", host).await.expect(421);
+        }
+    });
+}
+
+/// The folder may have been there before, for all to look into.
+fn nobody_else_reads_the_files() {
+    use std::os::unix::fs::PermissionsExt as _;
+    on_a_runtime(async {
+        let (place, _) = world().await;
+        for entry in std::fs::read_dir(place.path()).unwrap() {
+            let mode = entry.unwrap().metadata().unwrap().permissions().mode();
+            assert_eq!(mode & 0o077, 0, "{mode:o}");
         }
     });
 }

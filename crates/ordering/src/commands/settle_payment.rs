@@ -1,4 +1,5 @@
-//! A person decides what becomes of quarantined money: it pays the order, or all of it goes back and the order ends.
+//! A person decides what becomes of quarantined money: it pays the order, or all of it goes back and the order ends. Of an
+//! order that was shipped and came back as a whole, the money goes back the same way.
 
 use merx_contracts::ids::{AccountId, OrderId};
 use merx_http::{Begun, IdempotencyKey};
@@ -18,7 +19,10 @@ use crate::{
     domain::{Command, Event, Rejection},
     queries::orders::{self, Reader},
     reactions::order_deadline,
-    sagas::{fulfil_order::FulfilOrder, refund_late::RefundLate, refund_quarantined::RefundQuarantined},
+    sagas::{
+        fulfil_order::FulfilOrder, refund_late::RefundLate, refund_quarantined::RefundQuarantined,
+        refund_returned::RefundReturned,
+    },
     store::{
         self,
         notes::{self, NewNote},
@@ -44,7 +48,7 @@ pub enum Settlement {
     Repeated(Earlier),
 }
 
-/// Settles the quarantined money of an order; key, events, rows, messages, sagas and answer in one transaction.
+/// Settles the quarantined money of an order, or the money of one that came back; key, events, rows, messages, sagas and answer in one transaction.
 ///
 /// # Errors
 /// `ordering.order_not_found`, `ordering.not_quarantined`, `ordering.captured_too_little`,
@@ -59,7 +63,8 @@ pub async fn settle_payment(
     let tools = &ordering.tools;
     let cause = tools.cause(order_id, CausedBy::request("settleOrder", actor, true));
     let now = cause.facts.now;
-    let (fulfil, refund) = (FulfilOrder::of(order_id, now)?, RefundQuarantined::of(order_id, now)?);
+    let (fulfil, quarantined) = (FulfilOrder::of(order_id, now)?, RefundQuarantined::of(order_id, now)?);
+    let returned = RefundReturned::of(order_id, now)?;
     let detail = json!({ "decision": decision });
     let (action, told) = ("ordering.payment_settled", (tools.ids.next(), now));
     let text = Some(reason.as_str());
@@ -74,10 +79,6 @@ pub async fn settle_payment(
         text: reason.into_string(),
         at: now,
     };
-    let command = match decision {
-        Decision::Accept => Command::AcceptQuarantine,
-        Decision::Refund => Command::RefundQuarantine,
-    };
     let store = tools.store.clone();
     let (settlement, sagas) = tools
         .db
@@ -90,8 +91,13 @@ pub async fn settle_payment(
             if loaded.version == 0 {
                 return Err(Rejection::OrderUnknown.into());
             }
+            let (command, refund) = match decision {
+                Decision::Accept => (Command::AcceptQuarantine, &quarantined),
+                Decision::Refund if loaded.state.came_back() => (Command::RefundReturned, &returned),
+                Decision::Refund => (Command::RefundQuarantine, &quarantined),
+            };
             let changed = store::change(&store, tx, loaded, &command, &cause)?;
-            let sagas = follow(order_id, changed.events.first(), &fulfil, &refund)?;
+            let sagas = follow(order_id, changed.events.first(), &fulfil, refund)?;
             for saga in &sagas {
                 store.sagas.start(tx, saga)?;
             }

@@ -36,7 +36,8 @@ pub enum OrderAxis {
     Confirmed,
     /// Received by the buyer.
     Completed,
-    /// Ended before anything was shipped: by the buyer, by the shop or by the deadline. What was paid goes back.
+    /// Ended before anything was shipped, by the buyer, by the shop or by the deadline; or by the shop after everything
+    /// came back. What was paid goes back.
     Cancelled,
 }
 
@@ -242,7 +243,7 @@ pub enum BuyerStatus {
     Delivered,
     /// Received.
     Completed,
-    /// Ended before anything was shipped.
+    /// Ended before anything was shipped, or after everything came back.
     Cancelled,
 }
 

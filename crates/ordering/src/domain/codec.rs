@@ -86,6 +86,8 @@ fn newest(name: &str, body: &str) -> Result<Event> {
         "FulfilmentOpened" => read(name, body, Event::FulfilmentOpened),
         "OrderShipped" => read(name, body, Event::OrderShipped),
         "OrderDelivered" => read(name, body, Event::OrderDelivered),
+        "ParcelReturned" => read(name, body, Event::ParcelReturned),
+        "ParcelCorrected" => read(name, body, Event::ParcelCorrected),
         "ReceiptConfirmed" => read(name, body, Event::ReceiptConfirmed),
         "OrderCompleted" => read(name, body, Event::OrderCompleted),
         _ => Err(Error::internal(format!("ordering knows no event `{name}`"))),

@@ -4,7 +4,7 @@ use merx_contracts::ids::{AttemptId, OrderId, PaymentId, RefundId, ShipmentId};
 use merx_kernel::{Error, Money, Timestamp};
 
 use super::{
-    axes::{FulfilmentAxis, OrderAxis, PaymentAxis},
+    axes::{Axes, FulfilmentAxis, OrderAxis, PaymentAxis},
     event::{
         CancelReason, CancellationRefused, CancellationRequested, Event, OpenedShipment,
         OrderAwaitingPayment, OrderCancelled, OrderPlaced, OrderRejected, ReceivedBy,
@@ -61,12 +61,25 @@ pub enum Command {
     AcceptQuarantine,
     /// Quarantined money goes back and it ends.
     RefundQuarantine,
+    /// The money of an order of which everything came back goes back, and it ends.
+    RefundReturned,
     /// The warehouses know of it.
     OpenFulfilment(Vec<OpenedShipment>),
     /// A shipment left.
     RecordShipment(Shipment),
     /// A shipment arrived.
     RecordDelivery(ShipmentId),
+    /// A shipment came back.
+    RecordReturn(ShipmentId),
+    /// What was told of who carries a shipment was wrong.
+    RecordCorrection {
+        /// The shipment.
+        shipment_id: ShipmentId,
+        /// Who truly carries it.
+        carrier: String,
+        /// The carrier's number.
+        tracking_number: String,
+    },
     /// They count as received.
     ConfirmReceipt(ReceivedBy),
 }
@@ -94,13 +107,15 @@ pub enum Rejection {
     DeadlineNotReached,
     /// It has not been shipped.
     NotShipped,
+    /// A part of it has not been shipped.
+    NotAllShipped,
     /// It has not been paid.
     NotPaid,
     /// No refund with this identity was asked for.
     RefundUnknown,
     /// A refund gave back another amount than asked.
     RefundDiffers,
-    /// No quarantined money waits for a decision.
+    /// No quarantined money waits for a decision, nor money for goods that came back.
     NotQuarantined,
     /// What was captured does not pay it.
     CapturedTooLittle,
@@ -123,7 +138,7 @@ impl Rejection {
             Self::OrderEnded => "ordering.order_ended",
             Self::PaymentInReview => "ordering.payment_in_review",
             Self::DeadlineNotReached => "ordering.deadline_not_reached",
-            Self::NotShipped => "ordering.not_shipped",
+            Self::NotShipped | Self::NotAllShipped => "ordering.not_shipped",
             Self::NotPaid => "ordering.not_paid",
             Self::RefundUnknown => "ordering.refund_unknown",
             Self::RefundDiffers => "ordering.refund_differs",
@@ -148,6 +163,7 @@ impl Rejection {
             Self::PaymentInReview => "The shop is looking into a payment of this order.",
             Self::DeadlineNotReached => "The payment deadline has not passed.",
             Self::NotShipped => "The order has not been shipped yet.",
+            Self::NotAllShipped => "Not everything has been shipped yet.",
             Self::NotPaid => "The order is not paid.",
             Self::RefundUnknown => "No such refund was asked for.",
             Self::RefundDiffers => "The refund gave back another amount than was asked for.",
@@ -164,9 +180,10 @@ impl From<Rejection> for Error {
         match rejection {
             Rejection::OrderUnknown => Self::not_found(rejection.code(), rejection.message()),
             // What may be right a moment later is a conflict, so that a reaction tries again.
-            Rejection::StillPlacing | Rejection::NotShipped | Rejection::NotPaid => {
-                Self::conflict(rejection.code(), rejection.message())
-            }
+            Rejection::StillPlacing
+            | Rejection::NotShipped
+            | Rejection::NotAllShipped
+            | Rejection::NotPaid => Self::conflict(rejection.code(), rejection.message()),
             _ => Self::rejected(rejection.code(), rejection.message()),
         }
     }
@@ -223,27 +240,21 @@ fn rule(order: &Order, command: &Command, facts: &Facts) -> Result<Vec<Event>, R
             }
             _ => Err(Rejection::MoveNotAllowed),
         },
-        Command::CancelPaid => match (axes.order, order.cancellation) {
-            (OrderAxis::Cancelled, _) => Ok(Vec::new()),
-            (OrderAxis::Completed, _) => Err(Rejection::AlreadyShipped),
-            (OrderAxis::Confirmed, _) if axes.fulfilment != FulfilmentAxis::None => {
-                Err(Rejection::AlreadyShipped)
-            }
-            (OrderAxis::Confirmed, Some(reason)) => {
-                let refunds = money::all_back(order, facts.order_id);
-                one(Event::OrderCancelled(OrderCancelled { reason, refunds }))
-            }
-            _ => Err(Rejection::MoveNotAllowed),
-        },
+        Command::CancelPaid => cancel_paid(order, axes, facts),
         Command::RecordCapture { attempt_id, amount, late } => {
             money::record_capture(order, *attempt_id, *amount, *late, facts)
         }
         Command::RecordRefund { refund_id, amount } => money::record_refund(order, *refund_id, *amount),
         Command::AcceptQuarantine => money::accept_quarantine(order, facts),
         Command::RefundQuarantine => money::refund_quarantine(order, facts),
+        Command::RefundReturned => money::refund_returned(order, facts),
         Command::OpenFulfilment(shipments) => goods::open(order, shipments),
         Command::RecordShipment(shipment) => goods::record_shipment(order, shipment),
         Command::RecordDelivery(shipment_id) => goods::record_delivery(order, *shipment_id),
+        Command::RecordReturn(shipment_id) => goods::record_return(order, *shipment_id),
+        Command::RecordCorrection { shipment_id, carrier, tracking_number } => {
+            goods::record_correction(order, *shipment_id, carrier, tracking_number)
+        }
         Command::ConfirmReceipt(by) => goods::confirm_receipt(order, *by),
     }
 }
@@ -286,6 +297,21 @@ fn request_cancellation(order: &Order, reason: CancelReason, facts: &Facts) -> R
         OrderAxis::AwaitingPayment => {
             Ok(vec![Event::CancellationRequested(CancellationRequested { reason })])
         }
+    }
+}
+
+fn cancel_paid(order: &Order, axes: Axes, facts: &Facts) -> Result<Vec<Event>, Rejection> {
+    match (axes.order, order.cancellation) {
+        (OrderAxis::Cancelled, _) => Ok(Vec::new()),
+        (OrderAxis::Completed, _) => Err(Rejection::AlreadyShipped),
+        (OrderAxis::Confirmed, _) if axes.fulfilment != FulfilmentAxis::None => {
+            Err(Rejection::AlreadyShipped)
+        }
+        (OrderAxis::Confirmed, Some(reason)) => {
+            let refunds = money::all_back(order, facts.order_id);
+            Ok(vec![Event::OrderCancelled(OrderCancelled { reason, refunds })])
+        }
+        _ => Err(Rejection::MoveNotAllowed),
     }
 }
 

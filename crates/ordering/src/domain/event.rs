@@ -126,7 +126,7 @@ pub struct CancellationRefused {
     pub code: String,
 }
 
-/// It ended before anything was shipped.
+/// It ended before anything was shipped, or after everything that was came back.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OrderCancelled {
     /// Why.
@@ -217,6 +217,24 @@ pub struct OrderDelivered {
     pub complete: bool,
 }
 
+/// A shipment came back to the sender, delivered before or not.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ParcelReturned {
+    /// The shipment.
+    pub shipment_id: ShipmentId,
+}
+
+/// The carrier or the number that was told of a shipment was wrong.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ParcelCorrected {
+    /// The shipment.
+    pub shipment_id: ShipmentId,
+    /// Who truly carries it.
+    pub carrier: String,
+    /// The carrier's number.
+    pub tracking_number: String,
+}
+
 /// A person decided that quarantined money pays the order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct QuarantineAccepted {
@@ -294,6 +312,10 @@ pub enum Event {
     OrderShipped(OrderShipped),
     /// See [`OrderDelivered`].
     OrderDelivered(OrderDelivered),
+    /// See [`ParcelReturned`].
+    ParcelReturned(ParcelReturned),
+    /// See [`ParcelCorrected`].
+    ParcelCorrected(ParcelCorrected),
     /// See [`ReceiptConfirmed`].
     ReceiptConfirmed(ReceiptConfirmed),
     /// Nothing is owed by anybody.
@@ -321,6 +343,8 @@ impl Event {
             Self::FulfilmentOpened(_) => "FulfilmentOpened",
             Self::OrderShipped(_) => "OrderShipped",
             Self::OrderDelivered(_) => "OrderDelivered",
+            Self::ParcelReturned(_) => "ParcelReturned",
+            Self::ParcelCorrected(_) => "ParcelCorrected",
             Self::ReceiptConfirmed(_) => "ReceiptConfirmed",
             Self::OrderCompleted(_) => "OrderCompleted",
         }
@@ -353,6 +377,8 @@ impl Event {
             Self::OrderShipped(_) => Step::ShipSome,
             Self::OrderDelivered(OrderDelivered { complete: true, .. }) => Step::DeliverLast,
             Self::OrderDelivered(_) => Step::DeliverSome,
+            Self::ParcelReturned(_) => Step::ReturnParcel,
+            Self::ParcelCorrected(_) => Step::CorrectParcel,
             Self::ReceiptConfirmed(_) => Step::ConfirmReceipt,
             Self::OrderCompleted(_) => Step::Complete,
         }

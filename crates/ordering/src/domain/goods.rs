@@ -10,9 +10,9 @@ use super::{
     decide::Rejection,
     event::{
         Event, FulfilmentOpened, Happened, OpenedShipment, OrderDelivered, OrderShipped, PackedLine,
-        ReceiptConfirmed, ReceivedBy,
+        ParcelCorrected, ParcelReturned, ReceiptConfirmed, ReceivedBy,
     },
-    order::Order,
+    order::{Order, Parcel},
 };
 
 /// A shipment that left the warehouse, as shipping tells it.
@@ -99,27 +99,58 @@ pub(super) fn record_delivery(order: &Order, shipment_id: ShipmentId) -> Result<
     if axes.fulfilment == FulfilmentAxis::Received {
         return Ok(Vec::new());
     }
-    let Some(parcel) = order.parcels.get(&shipment_id).filter(|parcel| parcel.dispatched) else {
-        return Err(Rejection::NotShipped);
-    };
-    if parcel.delivered {
+    let parcel = sent(order, shipment_id)?;
+    if parcel.delivered || parcel.returned {
         return Ok(Vec::new());
     }
-    let on_its_way = |parcel: &super::order::Parcel| parcel.dispatched && !parcel.delivered;
+    // One that came back undelivered has not arrived: the order is not delivered without it.
+    let on_its_way = |parcel: &Parcel| parcel.dispatched && !parcel.delivered;
     let open = order.parcels.iter().any(|(id, parcel)| *id != shipment_id && on_its_way(parcel));
     let complete = !open && order.unshipped().is_empty();
     let lines = parcel.lines.clone();
     Ok(vec![Event::OrderDelivered(OrderDelivered { shipment_id, lines, complete })])
 }
 
+/// A parcel that left; facts about another wait for it.
+fn sent(order: &Order, shipment_id: ShipmentId) -> Result<&Parcel, Rejection> {
+    order.parcels.get(&shipment_id).filter(|parcel| parcel.dispatched).ok_or(Rejection::NotShipped)
+}
+
+/// It came back; that is so even when the buyer has said that the goods arrived.
+pub(super) fn record_return(order: &Order, shipment_id: ShipmentId) -> Result<Vec<Event>, Rejection> {
+    if sent(order, shipment_id)?.returned {
+        return Ok(Vec::new());
+    }
+    Ok(vec![Event::ParcelReturned(ParcelReturned { shipment_id })])
+}
+
+pub(super) fn record_correction(
+    order: &Order,
+    shipment_id: ShipmentId,
+    carrier: &str,
+    tracking_number: &str,
+) -> Result<Vec<Event>, Rejection> {
+    let parcel = sent(order, shipment_id)?;
+    let known = parcel.carrier == carrier && parcel.tracking_number == tracking_number;
+    let ended = order.axes.is_some_and(|axes| axes.order == OrderAxis::Cancelled);
+    if known || ended {
+        return Ok(Vec::new());
+    }
+    let (carrier, tracking_number) = (carrier.to_owned(), tracking_number.to_owned());
+    Ok(vec![Event::ParcelCorrected(ParcelCorrected { shipment_id, carrier, tracking_number })])
+}
+
 pub(super) fn confirm_receipt(order: &Order, by: ReceivedBy) -> Result<Vec<Event>, Rejection> {
     let Some(axes) = order.axes else { return Err(Rejection::OrderUnknown) };
     match (axes.order, axes.fulfilment) {
         (OrderAxis::Completed, _) => Ok(Vec::new()),
+        // Silence says nothing about a parcel that came back; the buyer still may.
+        (OrderAxis::Confirmed, _) if by == ReceivedBy::Timer && order.has_returns() => Ok(Vec::new()),
         (OrderAxis::Confirmed, FulfilmentAxis::Shipped | FulfilmentAxis::Delivered) => {
             Ok(vec![Event::ReceiptConfirmed(ReceiptConfirmed { by }), Event::OrderCompleted(Happened {})])
         }
         (OrderAxis::Rejected | OrderAxis::Cancelled, _) => Err(Rejection::OrderEnded),
+        (OrderAxis::Confirmed, FulfilmentAxis::PartShipped) => Err(Rejection::NotAllShipped),
         _ => Err(Rejection::NotShipped),
     }
 }

@@ -78,6 +78,18 @@ pub(super) fn all_back(order: &Order, order_id: OrderId) -> Vec<SurplusReceived>
     .collect()
 }
 
+/// The shop has all of its goods again: all the money goes back and the order ends.
+pub(super) fn refund_returned(order: &Order, facts: &Facts) -> Result<Vec<Event>, Rejection> {
+    if order.settled == Some(Settled::Refunded) {
+        return Ok(Vec::new());
+    }
+    if !order.came_back() {
+        return Err(Rejection::NotQuarantined);
+    }
+    let refunds = all_back(order, facts.order_id);
+    Ok(vec![Event::OrderCancelled(OrderCancelled { reason: CancelReason::Staff, refunds })])
+}
+
 /// Whether there is quarantined money to decide on; `Ok(false)` when that was decided this way before.
 fn undecided(order: &Order, decision: Settled) -> Result<bool, Rejection> {
     let Some(axes) = order.axes else { return Err(Rejection::OrderUnknown) };

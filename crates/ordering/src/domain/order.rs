@@ -6,7 +6,7 @@ use merx_contracts::ids::{AttemptId, RefundId, ShipmentId, Sku};
 use merx_kernel::{Currency, Money, Quantity};
 
 use super::{
-    axes::Axes,
+    axes::{Axes, OrderAxis},
     event::{
         CancelReason, Event, OrderCancelled, OrderPlaced, OrderShipped, PackedLine, QuarantineAccepted,
         SurplusReceived, SurplusRefunded,
@@ -26,14 +26,20 @@ pub struct Surplus {
 }
 
 /// One shipment of the order.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Parcel {
     /// What is in it; before it left, what was planned.
     pub lines: Vec<PackedLine>,
+    /// Who carries it; empty before it left.
+    pub carrier: String,
+    /// The carrier's number; empty before it left.
+    pub tracking_number: String,
     /// It left the warehouse.
     pub dispatched: bool,
     /// It arrived.
     pub delivered: bool,
+    /// It came back, whether it had arrived or not.
+    pub returned: bool,
 }
 
 /// What a person decided about quarantined money.
@@ -56,7 +62,7 @@ pub struct Order {
     pub paid: BTreeMap<AttemptId, Money>,
     /// Money a person must look at, by the attempt that brought it.
     pub quarantined: BTreeMap<AttemptId, Money>,
-    /// What became of quarantined money.
+    /// What a person decided of quarantined money, or of the money for goods that came back.
     pub settled: Option<Settled>,
     /// Somebody wants it ended, or has ended it.
     pub cancellation: Option<CancelReason>,
@@ -107,16 +113,21 @@ impl Order {
                 self.opened = true;
                 for shipment in &opened.shipments {
                     let lines = self.everything_unless(&shipment.lines);
-                    let parcel = Parcel { lines, dispatched: false, delivered: false };
+                    let parcel = Parcel { lines, ..Parcel::default() };
                     self.parcels.entry(shipment.shipment_id).or_insert(parcel);
                 }
             }
             Event::OrderShipped(shipped) => self.ship(shipped),
             Event::OrderDelivered(delivered) => {
-                if let Some(parcel) = self.parcels.get_mut(&delivered.shipment_id) {
-                    parcel.delivered = true;
-                }
+                self.parcel(delivered.shipment_id, |parcel| parcel.delivered = true);
             }
+            Event::ParcelReturned(returned) => {
+                self.parcel(returned.shipment_id, |parcel| parcel.returned = true);
+            }
+            Event::ParcelCorrected(corrected) => self.parcel(corrected.shipment_id, |parcel| {
+                parcel.carrier.clone_from(&corrected.carrier);
+                parcel.tracking_number.clone_from(&corrected.tracking_number);
+            }),
             Event::OrderRejected(_)
             | Event::OrderAwaitingPayment(_)
             | Event::ReceiptConfirmed(_)
@@ -130,7 +141,7 @@ impl Order {
         if event.refunds.is_empty() {
             return;
         }
-        if !self.quarantined.is_empty() {
+        if !self.quarantined.is_empty() || self.has_returns() {
             self.settled = Some(Settled::Refunded);
         }
         self.paid.clear();
@@ -148,7 +159,15 @@ impl Order {
 
     fn ship(&mut self, event: &OrderShipped) {
         let lines = self.everything_unless(&event.lines);
-        self.parcels.insert(event.shipment_id, Parcel { lines, dispatched: true, delivered: false });
+        let (carrier, tracking_number) = (event.carrier.clone(), event.tracking_number.clone());
+        let parcel = Parcel { lines, carrier, tracking_number, dispatched: true, ..Parcel::default() };
+        self.parcels.insert(event.shipment_id, parcel);
+    }
+
+    fn parcel(&mut self, shipment_id: ShipmentId, change: impl FnOnce(&mut Parcel)) {
+        if let Some(parcel) = self.parcels.get_mut(&shipment_id) {
+            change(parcel);
+        }
     }
 
     fn add_surplus(&mut self, event: &SurplusReceived) {
@@ -214,6 +233,18 @@ impl Order {
             Some(PackedLine { sku: line.sku, quantity })
         });
         left.collect()
+    }
+
+    /// Whether a parcel came back.
+    pub fn has_returns(&self) -> bool {
+        self.parcels.values().any(|parcel| parcel.returned)
+    }
+
+    /// Whether the shop has everything again that was sold: it was all shipped, and every parcel came back.
+    pub fn came_back(&self) -> bool {
+        let confirmed = self.axes.is_some_and(|axes| axes.order == OrderAxis::Confirmed);
+        let mut sent = self.parcels.values().filter(|parcel| parcel.dispatched);
+        confirmed && self.has_returns() && sent.all(|parcel| parcel.returned) && self.unshipped().is_empty()
     }
 
     /// The currency agreed on.

@@ -53,6 +53,10 @@ pub enum Step {
     DeliverSome,
     /// `OrderDelivered`, the last.
     DeliverLast,
+    /// `ParcelReturned`.
+    ReturnParcel,
+    /// `ParcelCorrected`.
+    CorrectParcel,
     /// `ReceiptConfirmed`.
     ConfirmReceipt,
     /// `OrderCompleted`.
@@ -101,6 +105,8 @@ const fn row(
 }
 
 const UNSENT: Move<F> = keep(&[F::None]);
+const UNSENT_OR_BACK: Move<F> = keep(&[F::None, F::Shipped, F::Delivered]);
+const SENT: Move<F> = keep(&[F::PartShipped, F::Shipped, F::Delivered, F::Received]);
 const HELD: Move<P> = keep(&[P::Captured, P::Overpaid]);
 const ENDED_OR_ENDING: Move<O> = keep(&[O::Rejected, O::AwaitingPayment, O::Cancelled]);
 const SOLD: Move<O> = keep(&[O::Confirmed, O::Completed]);
@@ -155,6 +161,13 @@ pub const TRANSITIONS: &[Transition] = &[
     ),
     row(
         Step::CancelPaid,
+        "OrderCancelled (everything was shipped and came back)",
+        go(&[O::Confirmed], O::Cancelled),
+        go(&[P::Captured, P::Overpaid], P::Captured),
+        keep(&[F::Shipped, F::Delivered]),
+    ),
+    row(
+        Step::CancelPaid,
         "OrderCancelled (quarantined money goes back)",
         go(&[O::AwaitingPayment], O::Cancelled),
         go(&[P::Quarantined], P::Late),
@@ -165,14 +178,14 @@ pub const TRANSITIONS: &[Transition] = &[
         "OrderRefunded (more to go back)",
         keep(&[O::Cancelled]),
         go(&[P::Captured, P::PartRefunded], P::PartRefunded),
-        UNSENT,
+        UNSENT_OR_BACK,
     ),
     row(
         Step::RefundLast,
         "OrderRefunded (the last)",
         keep(&[O::Cancelled]),
         go(&[P::Captured, P::PartRefunded], P::Refunded),
-        UNSENT,
+        UNSENT_OR_BACK,
     ),
     row(
         Step::Pay,
@@ -207,21 +220,21 @@ pub const TRANSITIONS: &[Transition] = &[
         "LatePaymentReceived",
         ENDED_OR_ENDING,
         go(&[P::None, P::Pending, P::Captured, P::PartRefunded, P::Late, P::Refunded], P::Late),
-        UNSENT,
+        UNSENT_OR_BACK,
     ),
     row(
         Step::RefundLateSome,
         "LatePaymentRefunded (more to go back)",
         ENDED_OR_ENDING,
         keep(&[P::Late]),
-        UNSENT,
+        UNSENT_OR_BACK,
     ),
     row(
         Step::RefundLateLast,
         "LatePaymentRefunded (the last)",
         ENDED_OR_ENDING,
         go(&[P::Late], P::Refunded),
-        UNSENT,
+        UNSENT_OR_BACK,
     ),
     row(
         Step::ReceiveOverpayment,
@@ -273,6 +286,8 @@ pub const TRANSITIONS: &[Transition] = &[
         HELD,
         go(&[F::Shipped], F::Delivered),
     ),
+    row(Step::ReturnParcel, "ParcelReturned", SOLD, HELD, SENT),
+    row(Step::CorrectParcel, "ParcelCorrected", SOLD, HELD, SENT),
     row(
         Step::ConfirmReceipt,
         "ReceiptConfirmed",

@@ -100,7 +100,8 @@ pub(super) struct OwnOrders {
     sku: Option<Sku>,
     /// Whose number begins so.
     number: Option<NumberPrefix>,
-    /// At most five words, each in the number, or in the SKU or title of a line.
+    /// At most five words, each in the number, or in the SKU or title of a line. A page may then have fewer items than
+    /// the limit; as long as there is a `next_cursor` the search goes on with it.
     q: Option<SearchText>,
     /// The newest first unless told.
     sort: Option<Sort>,
@@ -130,7 +131,8 @@ pub(super) struct AllOrders {
     sku: Option<Sku>,
     /// Whose number begins so.
     number: Option<NumberPrefix>,
-    /// At most five words, each in the number, or in the SKU or title of a line.
+    /// At most five words, each in the number, or in the SKU or title of a line. A page may then have fewer items than
+    /// the limit; as long as there is a `next_cursor` the search goes on with it.
     q: Option<SearchText>,
     /// The newest first unless told.
     sort: Option<Sort>,

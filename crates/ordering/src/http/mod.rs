@@ -181,10 +181,11 @@ fn changes(api: &Api) -> Vec<Route> {
             .idempotency(Idempotency::Required),
         Route::post("/v1/orders/{order}/settlement", settle, settlement::settle, api)
             .id("settleOrder")
-            .summary("Decide what becomes of money that does not match an order")
+            .summary("Decide what becomes of money that does not match an order, or of an order that came back")
             .description(
                 "`accept`: what was captured pays the order and what is above its total goes back. `refund`: all of it \
-                 goes back and the order is cancelled.",
+                 goes back and the order is cancelled. An order that was shipped as a whole and of which every parcel \
+                 came back takes `refund` too; its goods are taken back into stock.",
             )
             .param::<OrderRef>("order")
             .body::<settlement::SettlementBody>()

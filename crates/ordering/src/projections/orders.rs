@@ -17,8 +17,9 @@ use crate::{
 };
 
 const NAME: &str = "ordering.orders";
-/// Raised with every change of what the rows show of the same events: 1 brought numbers, statuses and shipments.
-const SHAPE: i64 = 1;
+/// Raised with every change of what the rows show of the same events: 1 brought numbers, statuses and shipments,
+/// 2 what was refunded.
+const SHAPE: i64 = 2;
 
 /// The projection, for rebuilding and for the auditor. The writing side knows the record before the event and writes
 /// the rows directly.

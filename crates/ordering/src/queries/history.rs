@@ -16,6 +16,7 @@ use crate::{
     sagas::{
         cancel_paid::CancelPaid, close_order::CloseOrder, fulfil_order::FulfilOrder, place_order::PlaceOrder,
         refund_late::RefundLate, refund_quarantined::RefundQuarantined,
+        refund_returned::RefundReturned,
     },
     store::CONTEXT,
 };
@@ -39,7 +40,7 @@ pub(super) struct History {
 impl History {
     pub(super) fn of(order_id: OrderId, recorded: &[RecordedEvent]) -> Result<Self> {
         let mut history = Self { order_id, owner: None, happened: Vec::new() };
-        let (mut paid, mut requests, mut quarantined) = (false, 0, false);
+        let (mut paid, mut requests, mut quarantined, mut returned) = (false, 0, false, false);
         for event in recorded {
             let traced = Traced::decode(&event.name, event.schema, &event.body)?;
             let mut begun = Vec::new();
@@ -60,6 +61,10 @@ impl History {
                 }
                 Event::OrderCancelled(cancelled) if quarantined && !cancelled.refunds.is_empty() => {
                     begun.push((RefundQuarantined::id(order_id), RefundQuarantined::NAME));
+                }
+                Event::ParcelReturned(_) => returned = true,
+                Event::OrderCancelled(_) if returned => {
+                    begun.push((RefundReturned::id(order_id), RefundReturned::NAME));
                 }
                 Event::QuarantineAccepted(accepted) => {
                     (paid, quarantined) = (true, false);
@@ -83,6 +88,17 @@ impl History {
     /// Every saga of the order.
     pub(super) fn sagas(&self) -> Vec<SagaId> {
         self.happened.iter().flat_map(|happened| &happened.begun).map(|(id, _)| *id).collect()
+    }
+
+    /// The events with which sagas ended, and the sagas, by the ids of their entries. All a saga does to the order is its
+    /// end, but for the cancellation of a paid order: money, goods and parcels follow that.
+    pub(super) fn ends(&self) -> BTreeMap<String, String> {
+        let end = |happened: &Happened| {
+            let cause = happened.traced.caused_by.as_ref().filter(|cause| cause.kind == CauseKind::Saga)?;
+            let pivot = cause.name == CancelPaid::NAME && matches!(happened.traced.event, Event::OrderCancelled(_));
+            (!pivot).then(|| (self.event_id(happened.version), cause.entry_id()))
+        };
+        self.happened.iter().filter_map(end).collect()
     }
 
     /// Its entries, in the order in which they happened; and the facts of others it acted on, for who does not hear of

@@ -9,7 +9,7 @@ use crate::{
     domain::{OrderNumber, Rejection},
     store::{
         self, notes, rows,
-        search::{self, Filter, Sort},
+        search::{self, Filter, Found, Sort},
     },
     view::OrderView,
 };
@@ -104,7 +104,8 @@ pub fn view(q: &mut impl Query, order_id: OrderId, reader: Reader) -> Result<Ord
 
 const FOR_EVER: Timestamp = Timestamp::from_millis(i64::MAX);
 
-/// A page of the orders that fit. New orders do not move what a cursor stands for.
+/// A page of the orders that fit. New orders do not move what a cursor stands for. A page of a search for words may have
+/// fewer than were asked for, and a cursor all the same: so many orders have been looked at, and the next page goes on.
 ///
 /// # Errors
 /// `Invalid` for a limit or a cursor that is none.
@@ -115,12 +116,13 @@ pub async fn page(db: &Db, filter: Filter, sort: Sort, request: &PageRequest) ->
         Some(cursor) => Some(read_cursor(cursor, sort)?),
     };
     db.read("ordering.orders", move |q| {
-        let mut records = search::find(q, &filter, sort, after, limit + 1)?;
+        let Found { mut records, looked_until } = search::find(q, &filter, sort, after, limit + 1)?;
         let more = i64::try_from(records.len()).unwrap_or(i64::MAX) > limit;
         if more {
             records.pop();
         }
-        let next_cursor = records.last().filter(|_| more).map(|record| cursor(record.order_id, sort));
+        let last = if more { records.last().map(|record| record.order_id) } else { looked_until };
+        let next_cursor = last.map(|last| cursor(last, sort));
         Ok(Page { items: records.into_iter().map(OrderView::new).collect(), next_cursor })
     })
     .await

@@ -80,7 +80,7 @@ pub async fn timeline(
     // Facts of others that ordering acted on come last: their publishers tell of them with more.
     let heard: Vec<TimelineEntry> = own.heard;
     lists.extend(heard.into_iter().map(|entry| vec![entry]));
-    let items = causal::merged(lists);
+    let items = causal::merged(lists, &own.ends);
     let items = if reader.is_staff() { items } else { for_buyer(items, &owner) };
     Ok(Timeline { items })
 }
@@ -90,6 +90,8 @@ struct Own {
     owner: String,
     entries: Vec<TimelineEntry>,
     heard: Vec<TimelineEntry>,
+    /// The events with which sagas ended, and the sagas.
+    ends: BTreeMap<String, String>,
 }
 
 async fn own(tools: &Tools, order_id: OrderId, reader: Reader, until: Option<Timestamp>) -> Result<Own> {
@@ -110,7 +112,7 @@ async fn own(tools: &Tools, order_id: OrderId, reader: Reader, until: Option<Tim
                 sagas.extend(store.sagas.find(q, id)?);
             }
             let (entries, heard) = history.entries(&sagas, until);
-            Ok(Own { owner: owner.to_string(), entries, heard })
+            Ok(Own { owner: owner.to_string(), entries, heard, ends: history.ends() })
         })
         .await
 }
@@ -130,9 +132,10 @@ async fn of_others(tools: &Tools, order_id: OrderId) -> Vec<Vec<TimelineEntry>> 
         within(shipping.timeline(request(order_id))),
         notification,
     );
+    // In the order in which they are asked: what happened in one millisecond is told so.
     let answers = [
-        ("payment", answers.0),
         ("inventory", answers.1),
+        ("payment", answers.0),
         ("shipping", answers.2),
         ("notification", answers.3),
     ];

@@ -9,7 +9,9 @@ mod payment_captured;
 mod payment_refunded;
 mod person_erased;
 pub mod receipt_due;
+mod shipment_corrected;
 mod shipment_delivered;
+mod shipment_returned;
 mod shipment_shipped;
 
 use merx_contracts::{
@@ -17,7 +19,9 @@ use merx_contracts::{
     events::{
         accounts::PersonErased,
         payment::{PaymentCaptured, PaymentRefunded},
-        shipping::{ShipmentDelivered, ShipmentDispatched, ShipmentDispatchedV2},
+        shipping::{
+            ShipmentCorrected, ShipmentDelivered, ShipmentDispatched, ShipmentDispatchedV2, ShipmentReturned,
+        },
     },
     ids::OrderId,
 };
@@ -47,7 +51,13 @@ pub fn subscriptions(ordering: &Ordering) -> Vec<Subscription> {
 }
 
 const PAYMENT: &[&str] = &[PaymentCaptured::TYPE, PaymentRefunded::TYPE];
-const SHIPPING: &[&str] = &[ShipmentDispatched::TYPE, ShipmentDispatchedV2::TYPE, ShipmentDelivered::TYPE];
+const SHIPPING: &[&str] = &[
+    ShipmentDispatched::TYPE,
+    ShipmentDispatchedV2::TYPE,
+    ShipmentDelivered::TYPE,
+    ShipmentReturned::TYPE,
+    ShipmentCorrected::TYPE,
+];
 const ACCOUNTS: &[&str] = &[PersonErased::TYPE];
 
 async fn handle_payment(ordering: Ordering, delivery: Delivery) -> Result<()> {
@@ -64,6 +74,8 @@ async fn handle_shipping(ordering: Ordering, delivery: Delivery) -> Result<()> {
             shipment_shipped::handle(&ordering, delivery).await
         }
         ShipmentDelivered::TYPE => shipment_delivered::handle(&ordering, delivery).await,
+        ShipmentReturned::TYPE => shipment_returned::handle(&ordering, delivery).await,
+        ShipmentCorrected::TYPE => shipment_corrected::handle(&ordering, delivery).await,
         other => Err(unwanted(other)),
     }
 }
@@ -73,7 +85,7 @@ fn unwanted(kind: &str) -> Error {
 }
 
 /// A fact whose effect is one command on its order, and what follows in the same transaction where the command made
-/// something happen.
+/// something happen; answers whether it did.
 async fn change(
     ordering: &Ordering,
     label: &'static str,
@@ -81,7 +93,7 @@ async fn change(
     order_id: OrderId,
     command: Command,
     follow: impl Fn(&mut Tx<'_>, &Changed, Timestamp) -> Result<()> + Send + 'static,
-) -> Result<()> {
+) -> Result<bool> {
     let store = ordering.tools.store.clone();
     let cause = ordering.tools.cause(order_id, CausedBy::message(&delivery));
     ordering
@@ -89,11 +101,14 @@ async fn change(
         .db
         .write(label, move |tx| {
             if !delivery.first_time(tx)? {
-                return Ok(());
+                return Ok(false);
             }
             let loaded = store::load(&store, tx, order_id)?;
             let changed = store::change(&store, tx, loaded, &command, &cause)?;
-            if changed.events.is_empty() { Ok(()) } else { follow(tx, &changed, cause.facts.now) }
+            if changed.events.is_empty() {
+                return Ok(false);
+            }
+            follow(tx, &changed, cause.facts.now).map(|()| true)
         })
         .await
 }

@@ -10,5 +10,6 @@ use crate::{context::Ordering, domain::Command};
 pub(super) async fn handle(ordering: &Ordering, delivery: Delivery) -> Result<()> {
     let fact: PaymentRefunded = delivery.fact()?;
     let command = Command::RecordRefund { refund_id: fact.refund_id, amount: fact.amount };
-    change(ordering, "ordering.payment_refunded", delivery, fact.order_id, command, |_, _, _| Ok(())).await
+    let label = "ordering.payment_refunded";
+    change(ordering, label, delivery, fact.order_id, command, |_, _, _| Ok(())).await.map(drop)
 }

@@ -17,11 +17,12 @@ pub(super) async fn handle(ordering: &Ordering, delivery: Delivery) -> Result<()
     let label = "ordering.shipment_delivered";
     change(ordering, label, delivery, fact.order_id, command, move |tx, changed, now| {
         match changed.events.first() {
-            Some(Event::OrderDelivered(delivered)) if delivered.complete => {
+            Some(Event::OrderDelivered(delivered)) if delivered.complete && !changed.order.has_returns() => {
                 timers.schedule(tx, TimerId::of(receipt_due::KIND, fact.order_id), now.plus(window))
             }
             _ => Ok(()),
         }
     })
     .await
+    .map(drop)
 }

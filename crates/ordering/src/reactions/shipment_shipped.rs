@@ -23,7 +23,7 @@ pub(super) async fn handle(ordering: &Ordering, delivery: Delivery) -> Result<()
     let label = "ordering.shipment_shipped";
     let done = change(ordering, label, delivery, order_id, command, move |tx, changed, now| {
         match changed.events.first() {
-            Some(Event::OrderShipped(shipped)) if shipped.complete => {
+            Some(Event::OrderShipped(shipped)) if shipped.complete && !changed.order.has_returns() => {
                 timers.schedule(tx, TimerId::of(receipt_due::KIND, order_id), now.plus(window))
             }
             _ => Ok(()),
@@ -31,7 +31,7 @@ pub(super) async fn handle(ordering: &Ordering, delivery: Delivery) -> Result<()
     })
     .await;
     // What left cannot be refused: the message becomes a dead letter, and a person finds out how it came to that.
-    done.inspect_err(|error| {
+    done.map(drop).inspect_err(|error| {
         if is_wrong(error) {
             ordering.tools.metrics.alert("order_shipment_unexpected");
             tracing::error!(%order_id, %shipment_id, code = error.code(), "a shipment left that the order does not expect");

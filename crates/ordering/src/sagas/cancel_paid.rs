@@ -2,8 +2,7 @@
 //! is cancelled there is no way back, and money, stock and shipments follow it.
 
 use merx_contracts::{
-    ids::{HoldId, HoldKind, OrderId, ReservationKind, ReturnKind, SagaId},
-    inventory::v1 as inventory,
+    ids::{HoldId, HoldKind, OrderId, ReturnKind, SagaId},
     shipping::v1 as shipping,
 };
 use merx_kernel::{Error, Result, Timestamp};
@@ -13,7 +12,7 @@ use merx_platform::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{refund::refund_all, until_done};
+use super::{refund::refund_all, stock::take_back_all, until_done};
 use crate::{
     cause::CausedBy,
     context::Tools,
@@ -130,28 +129,9 @@ impl CancelPaid {
         Ok(StepOutcome::Done)
     }
 
-    /// Whether `fulfil-order` has sold the stock by now or not: it is sold, and comes back.
     async fn take_back(&self, run: &SagaRun<Data>) -> Result<StepOutcome> {
-        let reservation_id = run.data.order_id.cast::<ReservationKind>().to_string();
-        let sell = inventory::SellRequest { reservation_id: reservation_id.clone() };
-        match ask(self.0.asks.inventory().sell(sell).await) {
-            Ok(_) => {}
-            // The stock was let go long ago: there is nothing to take back.
-            Err(error)
-                if error.is("inventory.reservation_released")
-                    || error.is("inventory.reservation_unknown") =>
-            {
-                return Ok(StepOutcome::Done);
-            }
-            Err(error) => return until_done::<()>(Err(error)),
-        }
-        let request = inventory::TakeBackRequest {
-            return_id: run.effect_id::<ReturnKind>("return").to_string(),
-            reservation_id,
-            lines: Vec::new(),
-            reason: format!("{}_cancelled", self.reason(run.data.order_id).await?.name()),
-        };
-        until_done(ask(self.0.asks.inventory().take_back(request).await))
+        let reason = format!("{}_cancelled", self.reason(run.data.order_id).await?.name());
+        take_back_all(&self.0, run.data.order_id, run.effect_id::<ReturnKind>("return"), reason).await
     }
 
     async fn reason(&self, order_id: OrderId) -> Result<CancelReason> {

@@ -7,6 +7,8 @@ pub mod place_order;
 mod refund;
 pub mod refund_late;
 pub mod refund_quarantined;
+pub mod refund_returned;
+mod stock;
 
 use merx_contracts::ids::SagaId;
 use merx_kernel::Result;

@@ -25,6 +25,7 @@ pub fn migrations() -> Vec<Migration> {
     vec![
         Migration::same(100, "orders", include_str!("../../migrations/100_orders.sql")),
         Migration::same(101, "whole life", include_str!("../../migrations/101_whole_life.sql")),
+        Migration::same(102, "returns", include_str!("../../migrations/102_returns.sql")),
     ]
 }
 

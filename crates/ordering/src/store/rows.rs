@@ -19,7 +19,7 @@ pub(super) const COLUMNS: &str = "o.order_id, o.version, o.account_id, o.cart_id
      o.quote_id, o.currency, o.subtotal_minor, o.freight_minor, o.total_minor, o.paid_minor, o.order_axis, \
      o.payment_axis, o.fulfilment_axis, o.after_sale_axis, o.payment_id, o.payment_deadline, o.guest, \
      o.cancel_reason, o.cancel_requested_at, o.cancelled_at, o.cancel_refused_at, o.cancel_refusal, \
-     o.rejection_code, o.rejection_message, o.created_at, o.updated_at";
+     o.rejection_code, o.rejection_message, o.created_at, o.updated_at, o.refunded_minor";
 
 const INSERT_ORDER: &str = "INSERT INTO ordering_orders (order_id, version, order_number, status, account_id, guest, \
      cart_id, address_id, shipping_method, quote_id, currency, subtotal_minor, freight_minor, total_minor, paid_minor, \
@@ -30,7 +30,7 @@ const INSERT_LINES: &str = "INSERT INTO ordering_lines (order_id, line_number, s
      options_zh, options_en, unit_price_minor, quantity, amount_minor, search_text) VALUES";
 
 const UPDATE_ORDER: &str = "UPDATE ordering_orders SET version = ?, status = ?, order_axis = ?, payment_axis = ?, \
-     fulfilment_axis = ?, after_sale_axis = ?, paid_minor = ?, payment_id = ?, cancel_reason = ?, \
+     fulfilment_axis = ?, after_sale_axis = ?, paid_minor = ?, refunded_minor = ?, payment_id = ?, cancel_reason = ?, \
      cancel_requested_at = ?, cancelled_at = ?, cancel_refused_at = ?, cancel_refusal = ?, rejection_code = ?, \
      rejection_message = ?, updated_at = ? WHERE order_id = ? AND version = ?";
 
@@ -38,10 +38,10 @@ const UPDATE_LINE: &str =
     "UPDATE ordering_lines SET shipped = ?, delivered = ? WHERE order_id = ? AND line_number = ?";
 
 const INSERT_SHIPMENTS: &str = "INSERT INTO ordering_shipments (order_id, shipment_id, shipment_number, carrier, \
-     tracking_number, packed, opened_at, dispatched_at, delivered_at) VALUES";
+     tracking_number, packed, opened_at, dispatched_at, delivered_at, returned_at) VALUES";
 
 const UPDATE_SHIPMENT: &str = "UPDATE ordering_shipments SET carrier = ?, tracking_number = ?, packed = ?, \
-     dispatched_at = ?, delivered_at = ? WHERE order_id = ? AND shipment_id = ?";
+     dispatched_at = ?, delivered_at = ?, returned_at = ? WHERE order_id = ? AND shipment_id = ?";
 
 const ORDER_OF_NUMBER: &str = "SELECT order_id FROM ordering_orders WHERE order_number = ?";
 const OWNER_OF_ORDER: &str = "SELECT account_id, status FROM ordering_orders WHERE order_id = ?";
@@ -78,7 +78,7 @@ pub(crate) fn write(tx: &mut Tx<'_>, before: Option<&Record>, after: &Record, cl
     }
     let new = after.shipments.iter().zip(1i64..).skip(known.len());
     let new = new.map(|(shipment, number)| new_shipment(after.order_id, shipment, number));
-    tx.insert_rows(INSERT_SHIPMENTS, 9, new.collect::<Result<_>>()?)
+    tx.insert_rows(INSERT_SHIPMENTS, 10, new.collect::<Result<_>>()?)
 }
 
 fn insert(tx: &mut Tx<'_>, record: &Record, clash: Clash) -> Result<()> {
@@ -149,6 +149,7 @@ fn update(tx: &mut Tx<'_>, before: i64, record: &Record) -> Result<()> {
         record.axes.fulfilment.name(),
         record.axes.after_sale.name(),
         record.paid.minor,
+        record.refunded.minor,
         record.payment_id,
         record.cancel_reason.map(CancelReason::name),
         record.cancel_requested_at,
@@ -183,7 +184,8 @@ fn new_shipment(order_id: OrderId, shipment: &RecordedShipment, number: i64) -> 
         packed(&shipment.lines)?,
         shipment.opened_at,
         shipment.dispatched_at,
-        shipment.delivered_at
+        shipment.delivered_at,
+        shipment.returned_at
     ])
 }
 
@@ -194,6 +196,7 @@ fn update_shipment(tx: &mut Tx<'_>, order_id: OrderId, shipment: &RecordedShipme
         packed(&shipment.lines)?,
         shipment.dispatched_at,
         shipment.delivered_at,
+        shipment.returned_at,
         order_id,
         shipment.shipment_id
     ];
@@ -225,7 +228,8 @@ pub(crate) fn whole(q: &mut impl Query, mut records: Vec<Record>) -> Result<Vec<
         lines.entry(order_id).or_default().push(line);
     }
     let sql = format!(
-        "SELECT order_id, shipment_id, carrier, tracking_number, packed, opened_at, dispatched_at, delivered_at \
+        "SELECT order_id, shipment_id, carrier, tracking_number, packed, opened_at, dispatched_at, delivered_at, \
+         returned_at \
          FROM ordering_shipments WHERE order_id IN ({marks}) ORDER BY order_id, shipment_number"
     );
     let mut shipments: BTreeMap<OrderId, Vec<RecordedShipment>> = BTreeMap::new();
@@ -279,6 +283,7 @@ pub(super) fn head(row: &Row<'_>) -> Result<Record> {
         freight: money(9)?,
         total: money(10)?,
         paid: money(11)?,
+        refunded: money(28)?,
         axes: Axes {
             order: OrderAxis::from_name(&row.get::<String>(12)?)?,
             payment: PaymentAxis::from_name(&row.get::<String>(13)?)?,
@@ -329,6 +334,7 @@ fn read_shipment(row: &Row<'_>) -> Result<(OrderId, RecordedShipment)> {
         opened_at: row.get(5)?,
         dispatched_at: row.get(6)?,
         delivered_at: row.get(7)?,
+        returned_at: row.get(8)?,
     };
     Ok((row.get(0)?, shipment))
 }

@@ -110,39 +110,70 @@ impl Conditions {
             let (first, last) = (number.clone(), format!("{number}~"));
             all.add("o.order_number >= ? AND o.order_number < ?", [Value::from(first), Value::from(last)]);
         }
-        for word in &filter.words {
+        all
+    }
+
+    fn add_words(&mut self, words: &[String]) {
+        for word in words {
             let text = "(o.order_number LIKE ? ESCAPE '!' OR EXISTS (SELECT 1 FROM ordering_lines l \
                         WHERE l.order_id = o.order_id AND l.search_text LIKE ? ESCAPE '!'))";
             let (upper, lower) = (pattern(&word.to_ascii_uppercase()), pattern(&word.to_lowercase()));
-            all.add(text, [Value::from(upper), Value::from(lower)]);
+            self.add(text, [Value::from(upper), Value::from(lower)]);
         }
-        all
     }
 }
 
-/// At most `limit` orders that fit, beyond the order `after` in the order of the list.
+/// How many orders a search for words looks at, at the most: for no index helps it.
+const LOOKED_AT_MAX: i64 = 5_000;
+
+/// What a search came to.
+pub(crate) struct Found {
+    /// The orders.
+    pub records: Vec<Record>,
+    /// The last order that was looked at, when there may be more beyond it.
+    pub looked_until: Option<OrderId>,
+}
+
+/// At most `limit` orders that fit, beyond the order `after` in the order of the list. For words, not all orders may have
+/// been looked at.
 pub(crate) fn find(
     q: &mut impl Query,
     filter: &Filter,
     sort: Sort,
     after: Option<OrderId>,
     limit: i64,
-) -> Result<Vec<Record>> {
-    let Conditions { mut texts, mut values } = Conditions::of(filter);
-    let (beyond, direction) = match sort {
-        Sort::Newest => ("o.order_id < ?", "DESC"),
-        Sort::Oldest => ("o.order_id > ?", "ASC"),
+) -> Result<Found> {
+    let mut all = Conditions::of(filter);
+    let (beyond, until, direction) = match sort {
+        Sort::Newest => ("o.order_id < ?", "o.order_id >= ?", "DESC"),
+        Sort::Oldest => ("o.order_id > ?", "o.order_id <= ?", "ASC"),
     };
     if let Some(after) = after {
-        texts.push(beyond.to_owned());
-        values.push(after.into());
+        all.add(beyond, [after.into()]);
     }
-    texts.push("1 = 1".to_owned());
+    all.add("1 = 1", []);
+    let looked_until = if filter.words.is_empty() { None } else { last_of(q, &all, direction)? };
+    if let Some(last) = looked_until {
+        all.add(until, [last.into()]);
+    }
+    all.add_words(&filter.words);
+    let Conditions { texts, mut values } = all;
     values.push(limit.into());
     let (columns, conditions) = (rows::COLUMNS, texts.join(" AND "));
     let sql = format!(
         "SELECT {columns} FROM ordering_orders o WHERE {conditions} ORDER BY o.order_id {direction} LIMIT ?"
     );
     let heads = q.query(&sql, values, rows::head)?;
-    rows::whole(q, heads)
+    Ok(Found { records: rows::whole(q, heads)?, looked_until })
+}
+
+/// The last of the first [`LOOKED_AT_MAX`] orders that fit, if there are so many.
+fn last_of(q: &mut impl Query, all: &Conditions, direction: &str) -> Result<Option<OrderId>> {
+    let conditions = all.texts.join(" AND ");
+    let sql = format!(
+        "SELECT o.order_id FROM ordering_orders o WHERE {conditions} ORDER BY o.order_id {direction} LIMIT 1 OFFSET ?"
+    );
+    let mut values = all.values.clone();
+    values.push((LOOKED_AT_MAX - 1).into());
+    q.query_opt(&sql, values, |row| row.get(0))
 }

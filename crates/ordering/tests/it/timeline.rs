@@ -1,6 +1,6 @@
 //! One story of an order, told by every context.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use merx_contracts::{common::v1 as wire, ids::OrderId};
 use merx_kernel::Timestamp;
@@ -29,7 +29,7 @@ fn entry(id: &str, at: i64, caused_by: Option<&str>) -> TimelineEntry {
 }
 
 fn told(lists: Vec<Vec<TimelineEntry>>) -> Vec<String> {
-    merged(lists).into_iter().map(|entry| entry.id).collect()
+    merged(lists, &BTreeMap::new()).into_iter().map(|entry| entry.id).collect()
 }
 
 fn causes_come_before_effects_and_then_time_decides() {
@@ -47,6 +47,37 @@ fn causes_come_before_effects_and_then_time_decides() {
     assert_eq!(told(circle), ["c", "b", "a"], "whatever the data says, everything is told once");
 }
 
+fn what_a_saga_asked_for_stands_between_its_beginning_and_its_end() {
+    let traced = |context: &str, kind: &str, trace: &str, entry: TimelineEntry| TimelineEntry {
+        context: context.to_owned(),
+        kind: kind.to_owned(),
+        trace_id: Some(trace.to_owned()),
+        ..entry
+    };
+    // All in one millisecond, as a fast machine does it.
+    let own = vec![
+        traced("ordering", "event", "t", entry("placed", 7, None)),
+        traced("ordering", "saga", "t", entry("saga", 7, Some("placed"))),
+        traced("ordering", "event", "t", entry("awaits", 7, Some("saga"))),
+        entry("saga/end", 7, Some("saga")),
+    ];
+    let stock = vec![
+        traced("inventory", "event", "t", entry("reserved", 7, None)),
+        traced("inventory", "event", "other", entry("sold", 9, None)),
+    ];
+    let payment = vec![
+        traced("payment", "event", "t", entry("opened", 7, None)),
+        traced("payment", "event", "t", entry("later", 8, None)),
+    ];
+    let ends = BTreeMap::from([("awaits".to_owned(), "saga".to_owned())]);
+    let story = merged(vec![own, stock, payment], &ends);
+    let ids: Vec<&str> = story.iter().map(|entry| entry.id.as_str()).collect();
+    assert_eq!(ids, ["placed", "saga", "reserved", "opened", "awaits", "saga/end", "later", "sold"]);
+    let cause = |id: &str| story.iter().find(|entry| entry.id == id).unwrap().caused_by.as_deref();
+    assert_eq!([cause("reserved"), cause("opened")], [Some("saga"); 2]);
+    assert_eq!([cause("later"), cause("sold")], [None; 2], "the saga was over, and of another trace");
+}
+
 proptest! {
     fn whatever_is_told_is_told_once_and_after_its_cause(
         entries in prop::collection::vec((0..50i64, prop::option::of(0..30usize), 0..4usize), 0..30)
@@ -57,7 +88,7 @@ proptest! {
             let cause = cause.filter(|cause| *cause < n).map(|cause| cause.to_string());
             lists[*list].push(entry(&n.to_string(), *at, cause.as_deref()));
         }
-        let order = merged(lists.clone());
+        let order = merged(lists.clone(), &BTreeMap::new());
         prop_assert_eq!(order.len(), entries.len());
         let place = |id: &str| order.iter().position(|entry| entry.id == id).unwrap();
         for entry in &order {
@@ -197,5 +228,5 @@ async fn who_did_what_for_the_shop_is_for_the_shop() {
 }
 
 pub fn trials() -> Vec<libtest_mimic::Trial> {
-    [paused!["timeline": every_context_tells_its_part_of_one_story, a_fact_is_told_even_when_its_publisher_is_silent, who_did_what_for_the_shop_is_for_the_shop], plain!["timeline": causes_come_before_effects_and_then_time_decides, whatever_is_told_is_told_once_and_after_its_cause]].into_iter().flatten().collect()
+    [paused!["timeline": every_context_tells_its_part_of_one_story, a_fact_is_told_even_when_its_publisher_is_silent, who_did_what_for_the_shop_is_for_the_shop], plain!["timeline": causes_come_before_effects_and_then_time_decides, what_a_saga_asked_for_stands_between_its_beginning_and_its_end, whatever_is_told_is_told_once_and_after_its_cause]].into_iter().flatten().collect()
 }

@@ -13,6 +13,7 @@ mod settle_attempt;
 mod start_attempt;
 mod take_notification;
 
+pub(crate) use refund::retry_after;
 pub(crate) use settle_attempt::{Settled, over_at};
 pub(crate) use start_attempt::first_look_after;
 

@@ -2,7 +2,7 @@
 //! anybody is given it.
 
 use merx_contracts::ids::{AttemptId, PaymentId};
-use merx_kernel::Result;
+use merx_kernel::{Result, Timestamp};
 use serde_json::json;
 
 use super::settle_attempt::Settled;
@@ -18,6 +18,8 @@ const TRIES_MAX: usize = 2;
 
 /// The alert of a way to pay that the provider does not let us use: a contract that was not signed, a key, a defect.
 const REFUSED: &str = "payment_method_refused";
+
+const DAY_SECS: i64 = 24 * 3_600;
 
 impl Payments {
     /// The payment with the code of its attempt; nothing happens where it needs none or has it. Making a code makes no
@@ -102,7 +104,9 @@ impl Payments {
     ) -> Result<Rejection> {
         let by = book.latest().map(|call| call.to_string());
         self.end_attempt(payment_id, attempt_id, AttemptEnd::NotOffered, by).await?;
-        let detail = json!({ "method": Method::AlipayQr, "code": code });
+        // Once a day: what was resolved may go wrong again, and each buyer need not tell of it.
+        let today = Timestamp::from_millis(self.now().as_secs().div_euclid(DAY_SECS) * DAY_SECS * 1_000);
+        let detail = json!({ "method": Method::AlipayQr, "code": code, "day": today });
         self.raise(self.alert(REFUSED, None, detail)).await?;
         Ok(Rejection::MethodRefused)
     }

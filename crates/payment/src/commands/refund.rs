@@ -40,6 +40,11 @@ const STUCK: &str = "payment_refund_stuck";
 /// What settles the alerts of money that went back after all.
 const RETURNED: &str = "The money went back.";
 
+/// How long after a try at this age of a refund the next one is made.
+pub(crate) fn retry_after(age: Duration) -> Duration {
+    if age < TRIED_OFTEN_FOR { by_age(age, RETRY_MIN, RETRY_MAX) } else { RETRY_DAILY }
+}
+
 /// What is asked when money shall go back.
 #[derive(Clone, Debug)]
 pub struct RefundTerms {
@@ -111,7 +116,7 @@ impl Payments {
         };
         let age = self.now().since(refund.requested_at);
         tracing::warn!(payment = %payment_id, refund = %refund_id, error = why, "a refund is not through yet");
-        let wait = if age < TRIED_OFTEN_FOR { by_age(age, RETRY_MIN, RETRY_MAX) } else { RETRY_DAILY };
+        let wait = retry_after(age);
         if age + wait >= STUCK_AFTER {
             let detail = json!({ "refund_id": refund_id, "requested_at": refund.requested_at });
             self.raise(self.alert(STUCK, Some(payment_id), detail).about(refund_id)).await?;

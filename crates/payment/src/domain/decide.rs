@@ -115,7 +115,7 @@ pub fn decide(payment: &Payment, command: Command) -> Decision {
 
 fn open(payment: &Payment, terms: Terms) -> Decision {
     match (&payment.terms, payment.status) {
-        (Some(agreed), _) if *agreed != terms => Err(Rejection::PaymentReused),
+        (Some(agreed), _) if !agreed.is_same_deal(&terms) => Err(Rejection::PaymentReused),
         (Some(_), Status::Closed | Status::Closing) | (None, Status::Closed) => Err(Rejection::PaymentClosed),
         (Some(_), _) => Ok(Vec::new()),
         (None, _) if !is_payable(terms.amount) => Err(Rejection::AmountNotPayable),

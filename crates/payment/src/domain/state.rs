@@ -198,6 +198,15 @@ pub struct Terms {
     pub subject: String,
 }
 
+impl Terms {
+    /// Whether the same is paid by the same buyer until the same moment. The words the cashier shows are no part of it: a
+    /// later program may choose others for a payment that an earlier one opened.
+    pub fn is_same_deal(&self, other: &Self) -> bool {
+        let of = |t: &Self| (t.order_id, t.buyer, t.amount, t.deadline);
+        of(self) == of(other)
+    }
+}
+
 /// A payment.
 #[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

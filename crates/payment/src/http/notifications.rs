@@ -39,8 +39,8 @@ pub(super) fn take(desk: &Desk) -> Route {
             "Alipay tells what became of a trade. Answered `success` only when it counted and is durable.",
         )
         .form::<NotificationForm>()
-        .empty_response(200)
-        .empty_response(400)
+        .raw_response(200, &["text/plain"])
+        .raw_response(400, &["text/plain"])
         .idempotency(Idempotency::Natural("once by provider, trade and status"))
         .body_bytes_max(Params::BYTES_MAX)
 }

@@ -1,8 +1,8 @@
 //! The calls to the provider: a record for the timeline, bounded for each payment and in age.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
-use merx_contracts::ids::PaymentId;
+use merx_contracts::ids::{PaymentId, RefundId};
 use merx_kernel::{Result, Timestamp};
 use merx_sql::{Query, Tx, Value, params};
 
@@ -66,6 +66,17 @@ pub fn forget(tx: &mut Tx<'_>, now: Timestamp) -> Result<()> {
     let marks = vec!["?"; old.len()].join(", ");
     tx.execute(&format!("DELETE FROM payment_calls WHERE call_id IN ({marks})"), old)?;
     Ok(())
+}
+
+/// When each refund of a payment was tried last, as far back as calls are kept.
+pub fn refunds_tried(q: &mut impl Query, payment_id: PaymentId) -> Result<BTreeMap<RefundId, Timestamp>> {
+    let rows = q.query(
+        "SELECT refund_id, MAX(started_at) FROM payment_calls
+         WHERE payment_id = ? AND refund_id IS NOT NULL GROUP BY refund_id",
+        params![payment_id],
+        |row| Ok((row.get(0)?, row.get(1)?)),
+    )?;
+    Ok(rows.into_iter().collect())
 }
 
 /// The calls of a payment, oldest first.

@@ -78,6 +78,8 @@ pub struct Ledger {
     pub troubles: VecDeque<Trouble>,
     /// Troubles for every call from now on.
     pub down: bool,
+    /// The refunds the seller's account has too little for, by their request numbers.
+    pub unfunded: std::collections::BTreeSet<String>,
     /// The methods called.
     pub calls: Vec<String>,
     next: u64,
@@ -264,6 +266,7 @@ impl Gateway {
         if method == "alipay.trade.precreate" {
             return precreate(&mut ledger, &number, &content);
         }
+        let unfunded = content["out_request_no"].as_str().is_some_and(|no| ledger.unfunded.contains(no));
         let trade = ledger.trades.get_mut(&number);
         let trade = trade.ok_or_else(|| Fault::business("ACQ.TRADE_NOT_EXIST", "交易不存在"))?;
         let head = json!({ "code": "10000", "out_trade_no": number, "trade_no": trade.trade_no });
@@ -277,6 +280,9 @@ impl Gateway {
                 }
                 trade.status = Status::Closed;
                 json!({})
+            }
+            "alipay.trade.refund" if unfunded => {
+                return Err(Fault::business("ACQ.SELLER_BALANCE_NOT_ENOUGH", "商户余额不足"));
             }
             "alipay.trade.refund" => refund(trade, &content)?,
             "alipay.trade.fastpay.refund.query" => {

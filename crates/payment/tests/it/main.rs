@@ -19,6 +19,7 @@ mod refunds;
 mod routes;
 mod sequences;
 mod timers;
+mod upgrade;
 mod world;
 
 fn main() -> std::process::ExitCode {
@@ -39,6 +40,7 @@ fn main() -> std::process::ExitCode {
         refunds::trials(),
         timers::trials(),
         sequences::trials(),
+        upgrade::trials(),
     ];
     libtest_mimic::run(&arguments, trials.into_iter().flatten().collect()).exit_code()
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use libtest_mimic::Trial;
-use merx_contracts::payment::v1::close_reply::Outcome;
+use merx_contracts::payment::v1::{OpenRequest, close_reply::Outcome};
 use merx_kernel::Role;
 use merx_payment::{commands::AttemptView, domain::Method};
 
@@ -30,6 +30,7 @@ pub fn trials() -> Vec<Trial> {
         a_provider_that_is_down_leaves_the_attempt_for_the_next_request,
         a_code_that_never_left_our_hands_does_not_hold_up_a_close,
         a_refused_way_to_pay_ends_its_attempt_with_one_alert,
+        a_way_to_pay_that_is_refused_another_day_is_told_again,
         doubt_about_the_earlier_attempt_is_not_passed_over,
         money_that_overtakes_the_change_wins,
         money_by_both_ways_goes_back_once,
@@ -244,6 +245,20 @@ async fn a_refused_way_to_pay_ends_its_attempt_with_one_alert(mode: Mode) {
         world.start(order(n)).await;
     }
     assert_eq!(world.alerts().await, ["payment_method_refused"], "once, not for every buyer");
+    world.finish_drained().await;
+}
+
+async fn a_way_to_pay_that_is_refused_another_day_is_told_again(mode: Mode) {
+    let world = World::new(mode).await;
+    for n in 1..=2 {
+        let deadline = world.now().plus(Duration::from_secs(1_800)).as_millis();
+        world.ask_open(OpenRequest { deadline, ..world.open_request(order(n)) }).await.unwrap();
+        world.gateway.trouble([Trouble::Refused("ACQ.ACCESS_FORBIDDEN")]);
+        let reply = world.post_attempt(order(n), BUYER, &format!("k{n}"), QR_BODY).await;
+        reply.is_problem(409, "payment.method_refused");
+        world.pass(Duration::from_secs(24 * 3600)).await;
+    }
+    assert_eq!(world.alerts().await, ["payment_method_refused"; 2]);
     world.finish_drained().await;
 }
 

@@ -27,6 +27,7 @@ pub fn trials() -> Vec<Trial> {
         a_doubt_is_asked_about_and_never_paid_twice,
         after_three_days_it_is_tried_daily_with_the_alert_standing,
         a_refund_under_way_is_tried_at_once,
+        a_stuck_refund_keeps_no_other_of_its_trade_back,
         a_refund_that_does_not_go_through_alerts_within_a_minute_and_goes_on,
     ]);
     trials
@@ -244,5 +245,25 @@ async fn a_refund_under_way_is_tried_at_once(mode: Mode) {
     assert_eq!(retry(&world, refund_id(1), Role::Operator, "k").await.status, 202);
     world.pass(Duration::ZERO).await;
     assert_eq!(world.gateway.refunded(attempt_id), 700);
+    world.finish_drained().await;
+}
+
+/// A surplus and, after a cancellation, the rest: two refunds of one trade.
+async fn a_stuck_refund_keeps_no_other_of_its_trade_back(mode: Mode) {
+    let world = World::new(mode).await;
+    let attempt_id = world.paid(order(1)).await;
+    world.gateway.ledger().unfunded.insert(refund_id(1).bare());
+    world.refund(order(1), refund_id(1), attempt_id, 1_000).await.unwrap();
+    world.pass(4 * DAY).await;
+    let calls = world.gateway.calls("alipay.trade.refund");
+    world.refund(order(1), refund_id(2), attempt_id, 999).await.unwrap();
+    world.pass(60 * SECOND).await;
+    assert_eq!(world.gateway.refund_of(attempt_id, refund_id(2)), Some(999));
+    world.pass(7 * DAY).await;
+    let tried = world.gateway.calls("alipay.trade.refund") - calls;
+    assert!(tried <= 10, "{tried} calls in a week: the stuck one is tried daily");
+    world.gateway.ledger().unfunded.clear();
+    world.pass(DAY).await;
+    assert_eq!(world.gateway.refunded(attempt_id), AMOUNT);
     world.finish_drained().await;
 }

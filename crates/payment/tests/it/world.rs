@@ -32,7 +32,7 @@ use merx_payment::{AlipayConfig, PaymentConfig, provider::InProcess, queries::Pa
 use merx_platform::{
     Deps, DueTimer, Module, Peer, Store, projection::compare, rpc::ask, time::SeededEntropy,
 };
-use merx_sql::{Db, DbOptions, Query as _, Stats, params};
+use merx_sql::{Db, DbOptions, Query as _, Stats, Tx, params};
 use serde_json::Value;
 use tower::ServiceExt as _;
 
@@ -165,6 +165,14 @@ impl World {
     }
 
     pub async fn seeded(mode: Mode, seed: u64) -> Self {
+        Self::built(mode, seed, None).await
+    }
+    /// A shop that was begun with the first release, which wrote `old`.
+    pub async fn upgraded(mode: Mode, old: fn(&mut Tx<'_>, &Store) -> Result<()>) -> Self {
+        Self::built(mode, 7, Some(old)).await
+    }
+
+    async fn built(mode: Mode, seed: u64, old: Option<fn(&mut Tx<'_>, &Store) -> Result<()>>) -> Self {
         let clock = Arc::new(StepClock(AtomicI64::new(START.as_millis())));
         let (shared, entropy): (Arc<dyn Clock>, _) = (clock.clone(), Arc::new(SeededEntropy::new(seed)));
         let store = Store::new(merx_payment::NAME);
@@ -179,6 +187,12 @@ impl World {
             ..Limits::default()
         };
         let built = merx_payment::module(&deps, &limits, &config(&gateway), outbound).unwrap();
+        if let Some(old) = old {
+            let first = built.module.migrations.iter().filter(|m| m.number == 100).cloned().collect();
+            Module::new(store.clone(), first).migrate(&deps.db).await.unwrap();
+            let of = store.clone();
+            deps.db.write("test.old", move |tx| old(tx, &of)).await.unwrap();
+        }
         built.module.migrate(&deps.db).await.unwrap();
         let revocations = Arc::new(Revocations::in_process());
         revocations.load([], START);

@@ -67,7 +67,10 @@ fn token(text: &str) -> Token {
 }
 
 /// The service behind a socket, and a peer that shows `shown` there.
-#[allow(clippy::disallowed_methods, reason = "the listener ends with the test's runtime; there is nothing to supervise")]
+#[allow(
+    clippy::disallowed_methods,
+    reason = "the listener ends with the test's runtime; there is nothing to supervise"
+)]
 fn over_the_wire(service: InventoryServer<Stock>, shown: &str) -> Peer {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     listener.set_nonblocking(true).expect("set");

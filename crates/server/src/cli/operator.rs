@@ -1,5 +1,6 @@
 //! What operators do to a shop.
 
+use merx_accounts::audit::Head;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, value_parser};
@@ -281,8 +282,8 @@ pub enum StaffAudit {
 #[derive(Clone, Debug, Args)]
 pub struct StaffAuditVerify {
     /// A head that was noted earlier, as `head` printed it: entries cut off at the end, or a chain written anew, show too.
-    #[arg(long, value_name = "HEAD")]
-    pub known: Option<String>,
+    #[arg(long, value_name = "HEAD", value_parser = Head::parse)]
+    pub known: Option<Head>,
     /// How, and which shop.
     #[command(flatten)]
     pub place: StaffAuditPlace,

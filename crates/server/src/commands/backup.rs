@@ -40,7 +40,8 @@ pub async fn run(args: &Backup) -> Result<ExitCode> {
         });
         say_json(&answer)?;
     } else {
-        for file in &manifest.files {
+        // Pictures and mails are many; the manifest names them all.
+        for file in manifest.files.iter().filter(|file| !file.path.contains('/')) {
             say(&format!("{}  {:>12}  {}\n", file.sha256, file.bytes, file.path));
         }
         say(&format!(
@@ -74,7 +75,7 @@ pub fn refuse_server(config: &Config) -> Result<()> {
     }
     let text = "This shop's rows are on a database server, which has tools of its own for that: \
                 `mariadb-dump --single-transaction --routines --databases NAME` (or mysqldump), or `mariadb-backup`. \
-                Copy signing.key, the list of erased people and the pictures from the data folder beside it.";
+                Copy signing.key, codes.key, the list of erased people and the pictures from the data folder beside it.";
     Err(Error::rejected("backup.server_database", text))
 }
 

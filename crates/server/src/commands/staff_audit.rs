@@ -2,8 +2,8 @@
 
 use std::process::ExitCode;
 
-use merx_accounts::audit::{self, AuditFilter, Entry, Found, Head, hex};
-use merx_kernel::{Error, Result};
+use merx_accounts::audit::{self, AuditFilter, Entry, Found, hex};
+use merx_kernel::Result;
 use merx_sql::Db;
 use serde_json::{Value, json};
 
@@ -31,8 +31,6 @@ async fn open(place: &Place) -> Result<Db> {
 }
 
 async fn verify(StaffAuditVerify { known, place: args }: StaffAuditVerify) -> Result<ExitCode> {
-    let known = known.map(|text| Head::parse(&text)).transpose();
-    let known = known.map_err(|rule| Error::invalid("--known", rule))?;
     let db = open(&args.place).await?;
     let mut progress = Progress::new("verifying entries");
     let count = |n: i64| u64::try_from(n).unwrap_or(0);

@@ -3,31 +3,28 @@
 //!
 //! `MERX_SIM_SEEDS=1000` runs a thousand seeds more than usual, `MERX_SIM_FIRST=7001` begins at another seed.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    env,
-    process::Command,
-    sync::Mutex,
-    thread,
-    time::Duration,
-};
+mod day;
+mod deadline;
 
-use futures_util::future::join_all;
+use std::{collections::BTreeSet, env, process::Command, thread, time::Duration};
+
 use merx_alipay_sandbox::{Fault, Spoiled};
 use merx_kernel::Entropy;
 use merx_platform::time::SeededEntropy;
 use merx_server::shop::Topology;
 use merx_testkit::Happened;
 
-use crate::world::{Buyer, CUP, Order, TEA, World};
+use crate::world::{CUP, TEA, World};
 
 /// Seeds that always run.
 const SEEDS: u64 = 20;
 
+/// A number of the environment, or the usual one.
+fn number(name: &str, usual: u64) -> u64 {
+    env::var(name).map_or(usual, |text| text.parse().unwrap_or_else(|_| panic!("{name} is a number")))
+}
+
 fn seeds() -> impl Iterator<Item = u64> {
-    let number = |name: &str, usual: u64| {
-        env::var(name).map_or(usual, |text| text.parse().unwrap_or_else(|_| panic!("{name} is a number")))
-    };
     let first = number("MERX_SIM_FIRST", 1);
     first..first + SEEDS + number("MERX_SIM_SEEDS", 0)
 }
@@ -60,7 +57,7 @@ fn run<F: Future<Output = World>>(seed: u64, life: impl Fn(World) -> F) -> (u64,
 }
 
 /// Runs every seed twice; answers the hashes.
-fn twice<F: Future<Output = World>>(life: impl Fn(World) -> F) -> Vec<u64> {
+fn twice<F: Future<Output = World>>(seeds: impl Iterator<Item = u64>, life: impl Fn(World) -> F) -> Vec<u64> {
     let both = |seed| {
         let (first, events) = run(seed, &life);
         let (second, again) = run(seed, &life);
@@ -72,7 +69,7 @@ fn twice<F: Future<Output = World>>(life: impl Fn(World) -> F) -> Vec<u64> {
         }
         first
     };
-    seeds().map(both).collect()
+    seeds.map(both).collect()
 }
 
 fn assert_all_differ(hashes: &[u64]) {
@@ -83,7 +80,7 @@ fn assert_all_differ(hashes: &[u64]) {
 
 #[test]
 fn a_purchase_is_a_function_of_its_seed() {
-    let hashes = twice(|world| async {
+    let hashes = twice(seeds(), |world| async {
         let buyer = world.buyer().await;
         let order = buyer.order(&[(TEA, 2), (CUP, 1)]).await;
         buyer.pay(&world, &order).await;
@@ -94,46 +91,7 @@ fn a_purchase_is_a_function_of_its_seed() {
     assert_all_differ(&hashes);
 }
 
-#[test]
-fn a_day_in_the_shop_is_a_function_of_its_seed() {
-    let ends = Mutex::new(BTreeMap::new());
-    let hashes = twice(|world| async {
-        let dice = Dice::of(&world);
-        for _ in 0..dice.below(8) {
-            dice.trouble(&world);
-        }
-        let mut shoppers = Vec::new();
-        for _ in 0..6 {
-            shoppers.push((world.buyer().await, Dice::of(&world)));
-        }
-        join_all(shoppers.iter().map(|(buyer, dice)| shop(&world, buyer, dice))).await;
-        // Every deadline passes, and the last look of the poller.
-        world.pass(Duration::from_secs(3_600)).await;
-        assert_nothing_hangs(&world).await;
-        for end in ENDS {
-            let orders = format!("SELECT COUNT(*) FROM ordering_orders WHERE {end}");
-            *ends.lock().unwrap().entry(*end).or_insert(0) += world.count(&orders).await;
-        }
-        world
-    });
-    assert_all_differ(&hashes);
-    let ends = ends.into_inner().unwrap();
-    println!("{ends:#?}");
-    // A day on which one of these never happens proves nothing about it.
-    assert!(ends.values().all(|orders| *orders > 0), "{ends:?}");
-}
-
-/// The ways a visit can end, as the orders have it.
-const ENDS: &[&str] = &[
-    "order_axis = 'rejected'",
-    "order_axis = 'confirmed'",
-    "order_axis = 'confirmed' AND cancel_requested_at IS NOT NULL",
-    "order_axis = 'cancelled' AND cancel_reason = 'buyer'",
-    "order_axis = 'cancelled' AND cancel_reason = 'expired'",
-    "order_axis = 'cancelled' AND payment_axis = 'refunded'",
-];
-
-/// Randomness of one shopper: what it draws does not depend on who else is in the shop.
+/// Randomness of one person: what it draws does not depend on who else is in the shop.
 struct Dice(SeededEntropy);
 
 impl Dice {
@@ -147,6 +105,17 @@ impl Dice {
     }
     fn one_in(&self, count: u64) -> bool {
         self.below(count) == 0
+    }
+    fn units(&self, most: u64) -> i64 {
+        1 + i64::try_from(self.below(most)).unwrap()
+    }
+    /// So many milliseconds at most.
+    fn span(&self, most_ms: u64) -> Duration {
+        Duration::from_millis(self.below(most_ms))
+    }
+    fn pick<'a, T>(&self, among: &'a [T]) -> Option<&'a T> {
+        let count = u64::try_from(among.len()).unwrap();
+        if count == 0 { None } else { among.get(usize::try_from(self.below(count)).unwrap()) }
     }
 
     /// Something that goes wrong at Alipay.
@@ -165,58 +134,4 @@ impl Dice {
         };
         world.arm(fault, 1 + u32::try_from(self.below(3)).unwrap());
     }
-}
-
-/// One shopper's visit: buys, abandons, cancels or pays too late, in no hurry.
-async fn shop(world: &World, buyer: &Buyer, dice: &Dice) {
-    world.pass(Duration::from_millis(dice.below(1_200_000))).await;
-    let sku = if dice.one_in(3) { CUP } else { TEA };
-    buyer.fill(sku, 1 + i64::try_from(dice.below(3)).unwrap()).await;
-    let placed = buyer.place(&buyer.quote().await).await;
-    if placed.status.as_u16() == 409 {
-        placed.expect_problem(409, "inventory.sold_out");
-        return;
-    }
-    let order = Order::of(&placed.expect(201));
-    if dice.one_in(5) {
-        return;
-    }
-    let (_, code) = buyer.at_cashier(world, &order).await;
-    if dice.one_in(2) {
-        world.sandbox.log_in(&code).await.unwrap();
-    }
-    let late = dice.one_in(4);
-    if late {
-        world.arm(Fault::PayAfterExpiry, 1);
-    }
-    let (pay_after, cancel_after) =
-        (dice.below(if late { 3_600_000 } else { 1_500_000 }), dice.below(3_000_000));
-    let pays = async {
-        world.pass(Duration::from_millis(pay_after)).await;
-        // The cashier refuses when the time is over.
-        let paid = world.sandbox.pay(&code).await;
-        world.trace.see(format!("{paid:?}"));
-    };
-    let cancels = async {
-        if dice.one_in(2) {
-            world.pass(Duration::from_millis(cancel_after)).await;
-            let answer = buyer.cancel(&order).await;
-            assert!(answer.status.as_u16() < 500, "{}", answer.text);
-        }
-    };
-    tokio::join!(pays, cancels);
-}
-
-/// Every order has come to where it rests, with its money and its stock.
-async fn assert_nothing_hangs(world: &World) {
-    world.settle().await;
-    let open = "SELECT COUNT(*) FROM ordering_orders WHERE order_axis IN ('placed', 'awaiting_payment')";
-    assert_eq!(world.count(open).await, 0, "orders hang");
-    let held = "SELECT COUNT(*) FROM inventory_reservations WHERE status = 'reserved'";
-    assert_eq!(world.count(held).await, 0, "stock hangs");
-    let stranded = "SELECT COUNT(*) FROM ordering_orders WHERE order_axis = 'cancelled' AND paid_minor <> 0";
-    assert_eq!(world.count(stranded).await, 0, "money hangs");
-    let unfinished = "SELECT COUNT(*) FROM ordering_orders o LEFT JOIN ordering_shipments s ON s.order_id = o.order_id
-        WHERE o.order_axis = 'confirmed' AND s.shipment_id IS NULL";
-    assert_eq!(world.count(unfinished).await, 0, "parcels hang");
 }

@@ -16,6 +16,9 @@ use super::{
 pub const EVENTS_MAX: i64 = 100;
 /// How many more there may be of those that change its status, which no loop must keep out: it arrives, it comes back.
 pub const LAST_EVENTS_MAX: i64 = 2;
+/// How long before our word of the dispatch a carrier may have had the parcel: times are told in whole minutes, and staff
+/// press the button when the van has gone.
+pub const BEFORE_MAX: Duration = Duration::from_secs(3600);
 /// How far ahead of ours a carrier's clock may be.
 pub const AHEAD_MAX: Duration = Duration::from_secs(300);
 
@@ -71,7 +74,7 @@ impl TrackingCode {
 pub struct TrackingReport {
     /// What happened.
     pub code: TrackingCode,
-    /// When it happened: not before the dispatch, at most five minutes in the future.
+    /// When it happened: at most an hour before the dispatch was told, at most five minutes in the future.
     pub at: Timestamp,
     /// Where. No person's address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -109,15 +112,16 @@ impl TrackingReport {
     /// Whether the report can be of this shipment.
     ///
     /// # Errors
-    /// `shipping.not_dispatched`, `shipping.order_cancelled`; `Invalid` for a time before the dispatch or in the future.
+    /// `shipping.not_dispatched`, `shipping.order_cancelled`; `Invalid` for a time long before the dispatch or in the future.
     pub fn check(&self, shipment: &Shipment, now: Timestamp) -> Result<()> {
         let left = match (shipment.status, shipment.dispatched_at) {
             (ShipmentStatus::Cancelled, _) => return Err(gate::order_cancelled()),
             (_, Some(left)) => left,
             (_, None) => return Err(not_dispatched()),
         };
-        if self.at < left {
-            return Err(Error::invalid("/at", format!("must not be before the dispatch at {left}")));
+        if self.at < left.minus(BEFORE_MAX) {
+            let text = format!("must not be more than an hour before the dispatch at {left}");
+            return Err(Error::invalid("/at", text));
         }
         if self.at > now.plus(AHEAD_MAX) {
             return Err(Error::invalid("/at", "must not be more than 5 minutes in the future"));

@@ -282,7 +282,7 @@ pub struct CategoryAttributeView {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unit: Option<String>,
     /// The choices, for that kind.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub choices: Vec<Choice>,
     /// Whether `GET /v1/products` can be narrowed by it.
     pub filterable: bool,

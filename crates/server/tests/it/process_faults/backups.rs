@@ -86,26 +86,9 @@ async fn a_backup_while_orders_are_placed_is_restored_and_passes_the_audit() {
     again.assert_no_panic();
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn what_is_no_sound_backup_is_refused_and_harms_nothing() {
-    let folder = TempDir::new().expect("a folder");
-    let at = |name: &str| folder.path().join(name);
-    let mut site = Site::new(&[]);
-    site.start().await;
-    site.visitor().get("/v1/products").await.and_then(Reply::ok).expect("products");
-    site.stop().await;
-    // At rest too.
-    let told = site.succeed(&["backup", &shown(&at("good"))]);
-    assert!(told.contains("merx.db") && told.contains("read again and sound"), "{told}");
-    site.succeed(&["backup", &shown(&at("good.tar"))]);
-
-    refused(&site.run(&["backup", &shown(&at("good"))]), 1, &["is there already"]);
-    refused(&site.run(&["backup", &shown(&at("no/such/place"))]), 1, &["has no folder"]);
-    let inside = shown(&Path::new(site.data()).join("backup"));
-    refused(&site.run(&["backup", &inside]), 1, &["lies in the data folder"]);
-    let strange = restore(&at("good"), Path::new(site.data()));
-    refused(&strange, 1, &["is not empty", "nothing is written over"]);
-
+/// Back-ups made from the good one that are not what was written, each with what is said of it.
+fn unsound(folder: &Path) -> Vec<(PathBuf, &'static str)> {
+    let at = |name: &str| folder.join(name);
     let copy = |name: &str| {
         let done =
             std::process::Command::new("cp").args(["-r", &shown(&at("good")), &shown(&at(name))]).status();
@@ -142,7 +125,30 @@ async fn what_is_no_sound_backup_is_refused_and_harms_nothing() {
     bad.push((at("letter.tar"), "is no sound back-up"));
     fs::create_dir(at("empty")).expect("a folder");
     bad.push((at("empty"), "it has no manifest.json"));
-    for (backup, says) in bad {
+    bad
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_sound_backup_is_refused_and_harms_nothing() {
+    let folder = TempDir::new().expect("a folder");
+    let at = |name: &str| folder.path().join(name);
+    let mut site = Site::new(&[]);
+    site.start().await;
+    site.visitor().get("/v1/products").await.and_then(Reply::ok).expect("products");
+    site.stop().await;
+    // At rest too.
+    let told = site.succeed(&["backup", &shown(&at("good"))]);
+    assert!(told.contains("merx.db") && told.contains("read again and sound"), "{told}");
+    site.succeed(&["backup", &shown(&at("good.tar"))]);
+
+    refused(&site.run(&["backup", &shown(&at("good"))]), 1, &["is there already"]);
+    refused(&site.run(&["backup", &shown(&at("no/such/place"))]), 1, &["has no folder"]);
+    let inside = shown(&Path::new(site.data()).join("backup"));
+    refused(&site.run(&["backup", &inside]), 1, &["lies in the data folder"]);
+    let strange = restore(&at("good"), Path::new(site.data()));
+    refused(&strange, 1, &["is not empty", "nothing is written over"]);
+
+    for (backup, says) in unsound(folder.path()) {
         let target = at("target");
         refused(&restore(&backup, &target), 1, &["is no sound back-up", says]);
         assert!(!target.exists(), "nothing is left of it");

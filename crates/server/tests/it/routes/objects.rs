@@ -98,7 +98,14 @@ impl Objects {
         let accepted = victim.quote().await;
         values.insert("cart", victim.account.cast::<CartKind>().to_string());
         values.insert("address", victim.address_id.clone());
-        values.insert("session", session_of(&world, victim.account).await);
+        let attempts = format!("/v1/payments/{}/attempts", orders[0].payment_id);
+        let begun = victim.api.post(&attempts, json!({"method": "alipay_qr"})).await.expect(201);
+        values.insert("attempt", begun.text_at("/id"));
+        // The one the victim asks by, and another.
+        log_in(&world, victim.account, victim.account.cast()).await;
+        let elsewhere = world.shop.deps.ids.next();
+        log_in(&world, victim.account, elsewhere).await;
+        values.insert("session", elsewhere.to_string());
         let key = json!({"name": "mine", "scopes": ["shop"]});
         values.insert("key", victim.api.post("/v1/api-keys", key).await.expect(201).text_at("/id"));
         values.insert("customer", victim.account.to_string());
@@ -112,10 +119,14 @@ impl Objects {
             "account" => "customer",
             // What went back is of the third order, and what can be packed of the second.
             "payment" if path.contains("/refunds/") => "payment_of_refund",
+            "order" if path.ends_with("/shipments") => "order_paid",
             "picture" if path.starts_with("/pictures/") => "picture_file",
             other => other,
         };
-        self.values.get(name).unwrap_or_else(|| panic!("nothing stands for {{{parameter}}} of {path}")).clone()
+        self.values
+            .get(name)
+            .unwrap_or_else(|| panic!("nothing stands for {{{parameter}}} of {path}"))
+            .clone()
     }
 
     /// The path of the operation, of what is the victim's or the shop's.
@@ -152,9 +163,11 @@ impl Objects {
         match operation.id() {
             "placeOrder" => body = self.accepted.clone(),
             "quoteCheckout" => body = json!({"address_id": self.accepted["address_id"]}),
-            "updateAttribute" => body["attribute"]["code"] = json!(self.values["attribute"]),
+            "updateAttribute" => body["attribute"] = text_attribute(),
+            "addTrackingEvent" => body["at"] = json!(self.world.shop.deps.now()),
+            "writeOrderNote" => body = json!({"text": "Please ring twice."}),
             "replayWebhook" => body = json!({"message_id": self.values["message"], "reason": "lost there"}),
-            "makeApiKey" => body = json!({"name": "mine", "scopes": []}),
+            "makeApiKey" => body = json!({"name": "mine", "scopes": ["shop"]}),
             "splitShipment" => body = json!({"lines": [{"sku": TEA, "quantity": 1}]}),
             "receiveTransfer" => body = json!({"lines": [{"sku": TEA, "quantity": 1}]}),
             "enterStockCount" => body = json!({"sku": CUP, "counted": 3}),
@@ -242,12 +255,17 @@ impl Objects {
         Asker::person(name, &buyer.api).with_own(own)
     }
 
-    /// A program of an administrator's, with all scopes but this one.
-    pub async fn program(&self, without: Option<Permission>) -> Asker {
+    /// A program of an administrator's for each permission, with all scopes but this one; the last has all.
+    pub async fn programs(&self) -> Vec<(Option<Permission>, Asker)> {
         let admin = self.world.staff(Role::Administrator).await;
-        let scopes: Vec<_> = Permission::ALL.iter().filter(|p| Some(**p) != without).collect();
-        let made = admin.post("/v1/api-keys", json!({"name": "a program", "scopes": scopes})).await.expect(201);
-        Asker::program("a program without the scope", &made.text_at("/secret"))
+        let mut programs = Vec::new();
+        for without in Permission::ALL.iter().copied().map(Some).chain([None]) {
+            let scopes: Vec<_> = Permission::ALL.iter().filter(|p| Some(**p) != without).collect();
+            let key = json!({"name": "a program", "scopes": scopes});
+            let made = admin.post("/v1/api-keys", key).await.expect(201);
+            programs.push((without, Asker::program("a program without the scope", &made.text_at("/secret"))));
+        }
+        programs
     }
 
     /// Everything the victim can see.
@@ -257,20 +275,17 @@ impl Objects {
                 .map(|name| format!("/v1/{name}"))
                 .into();
         for order in &self.orders {
-            for part in ["", "/timeline", "/shipments"] {
-                paths.push(format!("/v1/orders/{}{part}", order.id));
-            }
+            paths.extend(["", "/timeline"].map(|part| format!("/v1/orders/{}{part}", order.id)));
             paths.push(format!("/v1/payments/{}", order.payment_id));
         }
+        paths.push(format!("/v1/orders/{}/shipments", self.orders[1].id));
         let mut seen = Vec::new();
         for path in paths {
             let answer = match path.ends_with("/export") {
                 true => self.victim.api.send(Method::POST, &path, None, None).await,
                 false => self.victim.api.get(&path).await,
             };
-            let text = answer.expect(200).text;
-            // The list of sessions tells nothing but whether it was the one that asks; stock is everybody's.
-            seen.push(format!("{path}: {text}"));
+            seen.push(format!("{path}: {}", answer.expect(200).text));
         }
         seen
     }
@@ -279,7 +294,9 @@ impl Objects {
     pub fn marks(&self) -> Vec<String> {
         let mut marks = vec![SECRET_STREET.to_owned(), RECIPIENT.to_owned(), PHONE.to_owned()];
         marks.push(self.victim.account.to_string());
-        marks.extend(["address", "session", "key", "cart", "shipment", "refund"].map(|n| self.values[n].clone()));
+        marks.extend(
+            ["address", "session", "key", "cart", "shipment", "refund"].map(|n| self.values[n].clone()),
+        );
         for order in &self.orders {
             marks.extend([order.id.clone(), order.payment_id.clone()]);
         }
@@ -287,11 +304,14 @@ impl Objects {
     }
 }
 
-const DRAWING: &str =
-    "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 8 8\" width=\"8\" height=\"8\"><rect width=\"8\" height=\"8\"/></svg>";
+const DRAWING: &str = "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 8 8\" width=\"8\" height=\"8\"><rect width=\"8\" height=\"8\"/></svg>";
 
 fn words(text: &str) -> Value {
     json!({"zh": text, "en": text})
+}
+
+fn text_attribute() -> Value {
+    json!({"code": "origin", "name": words("Origin"), "kind": "text"})
 }
 
 /// What the catalogue is made of.
@@ -299,7 +319,7 @@ async fn structure(admin: &TestApi) -> BTreeMap<&'static str, String> {
     let made = async |path: &str, body: Value| admin.post(path, body).await.expect(201);
     let category = json!({"name": words("Tea"), "slug": "tea"});
     let brand = json!({"name": words("West Lake"), "slug": "west-lake"});
-    let attribute = json!({"attribute": {"code": "origin", "name": words("Origin"), "kind": "text"}});
+    let attribute = json!({"attribute": text_attribute()});
     let category = made("/v1/admin/categories", category).await.text_at("/id");
     let brand = made("/v1/admin/brands", brand).await.text_at("/id");
     made("/v1/admin/attributes", attribute).await;
@@ -329,6 +349,7 @@ async fn structure(admin: &TestApi) -> BTreeMap<&'static str, String> {
         ("sku", TEA.to_owned()),
         ("price", price),
         ("code", "request.invalid".to_owned()),
+        ("token", "mgt_anything".to_owned()),
     ])
 }
 
@@ -379,16 +400,14 @@ async fn orders(world: &World, victim: &Buyer) -> ([Order; 3], BTreeMap<&'static
     victim.cancel(&back).await;
     world.settle().await;
     let unpaid = victim.order(&[(TEA, 1)]).await;
-    let attempts = format!("/v1/payments/{}/attempts", unpaid.payment_id);
-    let begun = victim.api.post(&attempts, json!({"method": "alipay_qr"})).await.expect(201);
     let payment = victim.api.get(&format!("/v1/payments/{}", back.payment_id)).await.expect(200);
     let warehouse = world.staff(Role::Warehouse).await;
     let open = warehouse.get("/v1/shipments?status=open&limit=100").await.expect(200).body;
     let shipment = open["items"].as_array().unwrap().iter().find(|s| s["order_id"] == *paid.id).unwrap();
     let values = BTreeMap::from([
         ("order", unpaid.id.clone()),
+        ("order_paid", paid.id.clone()),
         ("payment", unpaid.payment_id.clone()),
-        ("attempt", begun.text_at("/id")),
         ("payment_of_refund", back.payment_id.clone()),
         ("refund", payment.text_at("/refunds/0/id")),
         ("shipment", shipment["id"].as_str().unwrap().to_owned()),
@@ -431,8 +450,7 @@ async fn kept_by_staff(
 }
 
 /// A log-in, as the log-in route would leave it.
-pub async fn session_of(world: &World, account: AccountId) -> String {
-    let session: SessionId = world.shop.deps.ids.next();
+async fn log_in(world: &World, account: AccountId, session: SessionId) {
     let now = world.shop.deps.now();
     let later = Timestamp::from_millis(now.as_millis() + 86_400_000);
     let insert = "INSERT INTO accounts_sessions (id, account, client, network, created_at, used_at, expires_at, ended_at) \
@@ -441,5 +459,15 @@ pub async fn session_of(world: &World, account: AccountId) -> String {
         tx.execute(insert, params![session, account, "a browser", vec![0u8; 32], now, now, later])
     };
     world.shop.deps.db.write("test.session", write).await.told();
-    session.to_string()
+}
+
+impl Objects {
+    /// Ends the test.
+    pub async fn finish(self) {
+        self.world.pass(Duration::from_secs(3_600)).await;
+        // Whether it was resolved is the test's matter.
+        let alerts = self.world.alerts().await;
+        let known = ["payment_notification_quarantined"];
+        self.world.finish_alarmed(if alerts.is_empty() { &[] } else { &known }).await;
+    }
 }

@@ -42,6 +42,10 @@ impl Buyer {
     pub async fn quote(&self) -> Value {
         let ask = json!({"address_id": self.address_id});
         let quote = self.api.post(&format!("{}/quote", self.checkout()), ask).await.expect(200);
+        self.accept(&quote)
+    }
+    /// The body that accepts a quote.
+    pub fn accept(&self, quote: &Answer) -> Value {
         json!({
             "address_id": self.address_id,
             "shipping_method": quote.body["shipping_method"],
@@ -119,7 +123,8 @@ impl Buyer {
     /// The cart: SKUs and how many.
     pub async fn cart(&self) -> Vec<(String, i64)> {
         let cart = self.api.get("/v1/cart").await.expect(200);
-        let line = |line: &Value| (line["sku"].as_str().unwrap().to_owned(), line["quantity"].as_i64().unwrap());
+        let line =
+            |line: &Value| (line["sku"].as_str().unwrap().to_owned(), line["quantity"].as_i64().unwrap());
         cart.body["lines"].as_array().unwrap().iter().map(line).collect()
     }
     /// Has the goods.

@@ -10,7 +10,8 @@ use super::{Buyer, Told as _, World};
 /// What a member types to log in.
 pub const PASSWORD: &str = "correct horse battery";
 /// Argon2id of [`PASSWORD`], with as little work as there is: a virtual clock does not wait for real work.
-const PASSWORD_HASH: &str = "$argon2id$v=19$m=8,t=1,p=1$bWVyeC10ZXN0LXNhbHQhIQ$9bQxobDGWC7PVQKTN3wIaXxPETaqWs6qRY6+VX7gUKg";
+const PASSWORD_HASH: &str =
+    "$argon2id$v=19$m=8,t=1,p=1$bWVyeC10ZXN0LXNhbHQhIQ$9bQxobDGWC7PVQKTN3wIaXxPETaqWs6qRY6+VX7gUKg";
 
 const INSERT: &str = "INSERT INTO accounts_accounts (id, email, name, password_hash, roles, kind, address_count, created_at) \
                       VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
@@ -52,7 +53,7 @@ impl World {
         let begun = self.api.post("/v1/guests", json!({"locale": locale})).await.expect(201);
         let account: AccountId = begun.text_at("/account_id").parse().unwrap();
         let api = self.api.as_account(account, Role::Guest);
-        let contact = json!({"email": mailbox, "name": "来客", "locale": locale});
+        let contact = json!({"email": mailbox, "name": "Ann", "locale": locale});
         api.put("/v1/guests/me", contact).await.expect(200);
         (Buyer::new(account, api).await, begun.text_at("/access_token"))
     }

@@ -33,7 +33,9 @@ impl World {
     /// Sets the figure of a SKU right; it may be refused.
     pub async fn adjust(&self, sku: &str, delta: i64) -> Answer {
         let staff = self.staff(Role::Warehouse).await;
-        staff.post(&format!("/v1/inventory/{sku}/adjustments"), json!({"delta": delta, "reason": "counted"})).await
+        staff
+            .post(&format!("/v1/inventory/{sku}/adjustments"), json!({"delta": delta, "reason": "counted"}))
+            .await
     }
     /// Sends units from one warehouse to another; it may be refused.
     pub async fn transfer(&self, sku: &str, from: &str, to: &str, units: i64) -> Answer {
@@ -55,6 +57,12 @@ impl World {
         let found = staff.get(&format!("/v1/shipments?order_id={}", order.id)).await.expect(200);
         found.body["items"].as_array().unwrap().clone()
     }
+    /// Every shipment there is, a hundred at most.
+    pub async fn every_shipment(&self) -> Vec<Value> {
+        let staff = self.staff(Role::Warehouse).await;
+        let found = staff.get("/v1/shipments?limit=100").await.expect(200);
+        found.body["items"].as_array().unwrap().clone()
+    }
     /// Hands a shipment to the carrier; it may be refused.
     pub async fn dispatch(&self, shipment: &str) -> Answer {
         let body = json!({"carrier": "SF Express", "tracking_number": "SF123"});
@@ -68,7 +76,10 @@ impl World {
     /// What the carrier tells of a shipment; it may be refused.
     pub async fn track(&self, shipment: &str, code: &str) -> Answer {
         let body = json!({"code": code, "at": self.shop.deps.now(), "place": "杭州", "text": "on its way"});
-        self.staff(Role::Warehouse).await.post(&format!("/v1/shipments/{shipment}/tracking-events"), body).await
+        self.staff(Role::Warehouse)
+            .await
+            .post(&format!("/v1/shipments/{shipment}/tracking-events"), body)
+            .await
     }
     /// The carrier handed a shipment over.
     pub async fn deliver(&self, shipment: &str) {
