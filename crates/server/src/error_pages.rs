@@ -62,7 +62,7 @@ fn marked(text: &str) -> String {
         |text, (mark, open, close)| {
             let parts: Vec<&str> = text.split(mark).collect();
             // A mark without its end stays as it is.
-            if parts.len() % 2 == 0 {
+            if parts.len().is_multiple_of(2) {
                 return text;
             }
             let tags = [*open, *close].into_iter().cycle();

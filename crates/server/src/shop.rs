@@ -143,9 +143,7 @@ impl Shop {
             outbound,
             topology,
         } = settings;
-        let mut modules = Vec::new();
-        let mut routes = Vec::new();
-        let mut services = Services::new();
+        let (mut modules, mut routes, mut services) = (Vec::new(), Vec::new(), Services::new());
         let asks = Asks::register(&deps.metrics);
         let mut join = |deps: &mut Deps, context: ContextModule| {
             if let Some(rpc) = &context.module.rpc {

@@ -47,7 +47,8 @@ pub fn merged(lists: Vec<Vec<TimelineEntry>>, ends: &BTreeMap<String, String>) -
 
 /// Gives the entries of others that name no cause the saga that asked for them; answers which these are, and whose.
 fn asked_by_sagas(entries: &mut [TimelineEntry]) -> Vec<(usize, String)> {
-    let is_end = |entry: &TimelineEntry| entry.caused_by.as_ref().is_some_and(|by| entry.id == format!("{by}/end"));
+    let is_end =
+        |entry: &TimelineEntry| entry.caused_by.as_ref().is_some_and(|by| entry.id == format!("{by}/end"));
     let sagas: Vec<&TimelineEntry> =
         entries.iter().filter(|entry| entry.context == CONTEXT && entry.kind == "saga").collect();
     let under_way = |entry: &TimelineEntry| {

@@ -15,8 +15,7 @@ use crate::{
     publish,
     sagas::{
         cancel_paid::CancelPaid, close_order::CloseOrder, fulfil_order::FulfilOrder, place_order::PlaceOrder,
-        refund_late::RefundLate, refund_quarantined::RefundQuarantined,
-        refund_returned::RefundReturned,
+        refund_late::RefundLate, refund_quarantined::RefundQuarantined, refund_returned::RefundReturned,
     },
     store::CONTEXT,
 };
@@ -95,7 +94,8 @@ impl History {
     pub(super) fn ends(&self) -> BTreeMap<String, String> {
         let end = |happened: &Happened| {
             let cause = happened.traced.caused_by.as_ref().filter(|cause| cause.kind == CauseKind::Saga)?;
-            let pivot = cause.name == CancelPaid::NAME && matches!(happened.traced.event, Event::OrderCancelled(_));
+            let pivot =
+                cause.name == CancelPaid::NAME && matches!(happened.traced.event, Event::OrderCancelled(_));
             (!pivot).then(|| (self.event_id(happened.version), cause.entry_id()))
         };
         self.happened.iter().filter_map(end).collect()

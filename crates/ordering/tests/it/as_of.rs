@@ -45,6 +45,14 @@ fn command() -> impl Strategy<Value = Command> {
         2 => Just(ship_some(OTHER_SHIPMENT, &[])),
         1 => Just(Command::RecordDelivery(SHIPMENT)),
         1 => Just(Command::RecordDelivery(OTHER_SHIPMENT)),
+        1 => Just(Command::RecordReturn(SHIPMENT)),
+        1 => Just(Command::RecordReturn(OTHER_SHIPMENT)),
+        1 => Just(Command::RecordCorrection {
+            shipment_id: SHIPMENT,
+            carrier: "YTO Express".to_owned(),
+            tracking_number: "YT1".to_owned(),
+        }),
+        1 => Just(Command::RefundReturned),
         1 => Just(Command::ConfirmReceipt(ReceivedBy::Timer)),
     ]
 }

@@ -56,6 +56,8 @@ async fn a_paid_order_is_cancelled_with_its_money_stock_and_shipment() {
         (&done.body["axes"]["payment"], &done.body["amounts"]["paid"]["minor"]),
         (&"refunded".into(), &0.into())
     );
+    assert_eq!(done.body["amounts"]["refunded"]["minor"], 14_390);
+    assert_eq!(done.body["shipments"][0]["cancelled"], true, "it never leaves");
     let refunded = shop.data_of("ordering.order_refunded.v1").await;
     assert_eq!((refunded.len(), &refunded[0]["amount"]["minor"]), (1, &14_390.into()));
     shop.finish().await;

@@ -265,7 +265,7 @@ fn fulfilment() {
 
 fn refusals_that_pass_are_retried_the_others_are_not() {
     let kind = |no: Rejection| Error::from(no).kind();
-    for no in [Rejection::StillPlacing, Rejection::NotPaid, Rejection::NotShipped] {
+    for no in [Rejection::StillPlacing, Rejection::NotPaid, Rejection::NotShipped, Rejection::NotAllShipped] {
         assert_eq!(kind(no), ErrorKind::Conflict);
     }
     for no in

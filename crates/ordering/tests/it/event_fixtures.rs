@@ -64,6 +64,12 @@ fn examples() -> Vec<Event> {
             lines: packed(&[(TEA, 2)]),
             complete: false,
         }),
+        Event::ParcelReturned(event::ParcelReturned { shipment_id: SHIPMENT }),
+        Event::ParcelCorrected(event::ParcelCorrected {
+            shipment_id: SHIPMENT,
+            carrier: "YTO Express".to_owned(),
+            tracking_number: "YT1234567890".to_owned(),
+        }),
         Event::ReceiptConfirmed(event::ReceiptConfirmed { by: ReceivedBy::Buyer }),
         Event::OrderCompleted(event::Happened {}),
     ]

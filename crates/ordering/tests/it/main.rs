@@ -25,6 +25,7 @@ mod place_order;
 mod properties;
 mod quote;
 mod quote_checkout;
+mod returns;
 mod sagas;
 mod search;
 mod settlement;
@@ -53,6 +54,7 @@ fn main() -> std::process::ExitCode {
         properties::trials(),
         quote::trials(),
         quote_checkout::trials(),
+        returns::trials(),
         sagas::trials(),
         search::trials(),
         settlement::trials(),

@@ -61,12 +61,18 @@ async fn rows_are_written_searched_and_rebuilt(mode: Mode) {
     let clock = Arc::new(VirtualClock::new(START));
     let ids = IdGen::new(clock.clone(), Arc::new(SeededEntropy::new(3)));
     let bench = Bench { engine: Engine::new(mode).await, ids };
-    let (unpaid, shipped, cancelled) = (order(1), order(2), order(3));
+    let (unpaid, shipped, cancelled, returned) = (order(1), order(2), order(3), order(4));
     bench.life(unpaid, &[place(), await_payment()]).await.unwrap();
     let part = ship_some(SHIPMENT, &[(TEA, 1)]);
     bench.life(shipped, &[place(), await_payment(), paid(), open(), part]).await.unwrap();
     let ended = [await_payment(), paid(), cancel_by(CancelReason::Staff), Command::CancelPaid];
     bench.life(cancelled, &[[place()].as_slice(), &ended].concat()).await.unwrap();
+    let sent = ship_some(SHIPMENT, &[(TEA, 2), (CUP, 1)]);
+    let back =
+        [await_payment(), paid(), open(), sent, Command::RecordReturn(SHIPMENT), Command::RefundReturned];
+    bench.life(returned, &[[place()].as_slice(), &back].concat()).await.unwrap();
+    let shown = orders::one(&bench.engine.db, returned, orders::Reader::Staff).await.unwrap();
+    assert!(shown.shipments[0].returned_at.is_some() && shown.status == BuyerStatus::Cancelled, "{shown:?}");
     // The same number on the same day: refused, and nothing is left of it.
     let clash = Id::from_bits(shipped.bits() | 1 << 70);
     assert_eq!(OrderNumber::of(clash), OrderNumber::of(shipped));
@@ -76,8 +82,8 @@ async fn rows_are_written_searched_and_rebuilt(mode: Mode) {
     let any = Filter::default;
     let text = |word: &str| Filter { words: vec![word.to_owned()], ..any() };
     for (title, filter, expected) in [
-        ("all", any(), vec![cancelled, shipped, unpaid]),
-        ("buyer", Filter { account_id: Some(BUYER), ..any() }, vec![cancelled, shipped, unpaid]),
+        ("all", any(), vec![returned, cancelled, shipped, unpaid]),
+        ("buyer", Filter { account_id: Some(BUYER), ..any() }, vec![returned, cancelled, shipped, unpaid]),
         ("nobody", Filter { account_id: Some(Id::from_bits(9)), ..any() }, vec![]),
         (
             "status",
@@ -87,17 +93,21 @@ async fn rows_are_written_searched_and_rebuilt(mode: Mode) {
         ("hidden", Filter { hidden: vec![BuyerStatus::Cancelled], ..any() }, vec![shipped, unpaid]),
         ("money", Filter { payment: Some(PaymentAxis::Pending), ..any() }, vec![unpaid]),
         ("goods", Filter { fulfilment: Some(FulfilmentAxis::PartShipped), ..any() }, vec![shipped]),
-        ("sku", Filter { sku: Some(CUP.parse().unwrap()), ..any() }, vec![cancelled, shipped, unpaid]),
+        (
+            "sku",
+            Filter { sku: Some(CUP.parse().unwrap()), ..any() },
+            vec![returned, cancelled, shipped, unpaid],
+        ),
         ("number", Filter { number: Some(OrderNumber::of(shipped).to_string()), ..any() }, vec![shipped]),
-        ("word", text("tEa-lJ"), vec![cancelled, shipped, unpaid]),
-        ("Chinese", text("中文"), vec![cancelled, shipped, unpaid]),
+        ("word", text("tEa-lJ"), vec![returned, cancelled, shipped, unpaid]),
+        ("Chinese", text("中文"), vec![returned, cancelled, shipped, unpaid]),
         ("wildcard", text("T_A"), vec![]),
         ("percent", text("%"), vec![]),
         ("escape", text("!"), vec![]),
     ] {
         assert_eq!(bench.found(filter, Sort::Newest).await, expected, "[{mode:?}] {title}");
     }
-    assert_eq!(bench.found(any(), Sort::Oldest).await, [unpaid, shipped, cancelled]);
+    assert_eq!(bench.found(any(), Sort::Oldest).await, [unpaid, shipped, cancelled, returned]);
     let one = orders::one(&bench.engine.db, shipped, orders::Reader::Staff).await.unwrap();
     assert_eq!((one.status.name(), one.lines[0].shipped, one.shipments.len()), ("part_shipped", 1, 1));
     assert_eq!(orders::of_number(&bench.engine.db, OrderNumber::of(shipped)).await.unwrap(), shipped);

@@ -18,12 +18,17 @@ fn lawful(axes: Axes) -> bool {
     use {FulfilmentAxis as F, OrderAxis as O, PaymentAxis as P};
     let together = match axes.order {
         O::Placed => axes.payment == P::None && axes.fulfilment == F::None,
-        O::Rejected | O::Cancelled => {
-            let refunding =
-                matches!(axes.payment, P::Captured | P::PartRefunded) && axes.order == O::Cancelled;
-            (refunding || matches!(axes.payment, P::None | P::Late | P::Refunded))
-                && axes.fulfilment == F::None
-        }
+        O::Rejected => matches!(axes.payment, P::None | P::Late | P::Refunded) && axes.fulfilment == F::None,
+        O::Cancelled => match axes.fulfilment {
+            F::None => {
+                matches!(axes.payment, P::None | P::Captured | P::PartRefunded | P::Late | P::Refunded)
+            }
+            // It came back, so it was paid.
+            F::Shipped | F::Delivered => {
+                matches!(axes.payment, P::Captured | P::PartRefunded | P::Late | P::Refunded)
+            }
+            F::PartShipped | F::Received => false,
+        },
         O::AwaitingPayment => {
             matches!(axes.payment, P::Pending | P::Late | P::Refunded | P::Quarantined)
                 && axes.fulfilment == F::None
@@ -51,6 +56,13 @@ fn command() -> impl Strategy<Value = Command> {
         1 => Just(Command::RefuseCancellation("shipping.already_dispatched".to_owned())),
         1 => Just(Command::AcceptQuarantine),
         1 => Just(Command::RefundQuarantine),
+        2 => Just(Command::RefundReturned),
+        3 => (0..4_u128).prop_map(|which| Command::RecordReturn(Id::from_bits(0x11 + which))),
+        1 => (0..4_u128, 0..2_u8).prop_map(|(which, number)| Command::RecordCorrection {
+            shipment_id: Id::from_bits(0x11 + which),
+            carrier: "YTO Express".to_owned(),
+            tracking_number: format!("YT{number}"),
+        }),
         1 => Just(open()),
         1 => Just(open_some(&[(SHIPMENT, &[(TEA, 2)]), (OTHER_SHIPMENT, &[(CUP, 1)])])),
         2 => Just(ship()),
@@ -97,9 +109,10 @@ proptest! {
             if axes.payment == PaymentAxis::Captured && axes.order != OrderAxis::Cancelled {
                 prop_assert_eq!(order.held_minor(), terms.total.minor);
             }
-            // Never both shipped and cancelled, and never more shipped than ordered.
+            // Cancelled only when nothing is away, and never more shipped than ordered.
             let shipped = order.units(|parcel| parcel.dispatched);
-            prop_assert!(shipped.is_empty() || axes.order != OrderAxis::Cancelled);
+            let away = order.units(|parcel| parcel.dispatched && !parcel.returned);
+            prop_assert!(away.is_empty() || axes.order != OrderAxis::Cancelled);
             for line in &terms.lines {
                 prop_assert!(shipped.get(&line.sku).copied().unwrap_or(0) <= line.quantity.get());
             }
@@ -150,6 +163,14 @@ proptest! {
         }
     }
 
+    fn silence_is_no_receipt_of_what_came_back(commands in prop::collection::vec(command(), 0..40)) {
+        let (states, _) = life(&commands, DEADLINE);
+        for order in states.iter().filter(|order| order.has_returns()) {
+            let timer = decide(order, &Command::ConfirmReceipt(ReceivedBy::Timer), &facts_at(DEADLINE));
+            prop_assert!(timer.is_err() || timer == Ok(vec![]));
+        }
+    }
+
     fn before_the_deadline_nothing_expires(commands in prop::collection::vec(command(), 0..40)) {
         let (states, _) = life(&commands, PLACED_AT);
         for order in &states {
@@ -186,5 +207,5 @@ fn only_placing_makes_an_order() {
 }
 
 pub fn trials() -> Vec<libtest_mimic::Trial> {
-    plain!["properties": axes_stay_lawful_and_money_adds_up, deciding_twice_is_deciding_once, replaying_stored_events_gives_the_same_order, what_ended_stays_ended, before_the_deadline_nothing_expires, the_table_reaches_only_lawful_states_and_every_row_is_used, only_placing_makes_an_order]
+    plain!["properties": axes_stay_lawful_and_money_adds_up, deciding_twice_is_deciding_once, replaying_stored_events_gives_the_same_order, what_ended_stays_ended, silence_is_no_receipt_of_what_came_back, before_the_deadline_nothing_expires, the_table_reaches_only_lawful_states_and_every_row_is_used, only_placing_makes_an_order]
 }

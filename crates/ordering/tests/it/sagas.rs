@@ -11,7 +11,7 @@ use merx_ordering::{
     domain::{CancelReason, Command, identity},
     sagas::{
         cancel_paid::CancelPaid, close_order::CloseOrder, fulfil_order::FulfilOrder, place_order::PlaceOrder,
-        refund_late::RefundLate, refund_quarantined::RefundQuarantined,
+        refund_late::RefundLate, refund_quarantined::RefundQuarantined, refund_returned::RefundReturned,
     },
     store,
 };
@@ -106,6 +106,7 @@ impl World for Case {
             Arc::new(CloseOrder(tools.clone())),
             Arc::new(CancelPaid(tools.clone())),
             Arc::new(RefundQuarantined(tools.clone())),
+            Arc::new(RefundReturned(tools.clone())),
             Arc::new(RefundLate(tools)),
         ];
         let deps = EngineDeps {
@@ -280,6 +281,15 @@ async fn refund_quarantined_holds() {
     assert_eq!(done.matches("rfd_").count(), 1, "one refund: {done}");
 }
 
+async fn refund_returned_holds() {
+    let back = Command::RecordReturn(crate::given::SHIPMENT);
+    let sent = vec![crate::given::ship(), back, Command::RefundReturned];
+    let states = proved([paid_with_stock_held(), sent].concat(), hold_stock, RefundReturned::of).await;
+    let done = &states.iter().find(|(end, _)| end == "Done").unwrap().1;
+    assert!(done.contains("\"TEA\": 10") && done.contains("Returned"), "stock is back: {done}");
+    assert_eq!(done.matches("rfd_").count(), 1, "one refund: {done}");
+}
+
 /// Two warehouses: each gets its shipment, however often the saga runs.
 async fn fulfil_order_opens_one_shipment_of_each_warehouse() {
     let prepare = |case: &Case| {
@@ -296,5 +306,5 @@ async fn fulfil_order_opens_one_shipment_of_each_warehouse() {
 }
 
 pub fn trials() -> Vec<libtest_mimic::Trial> {
-    paused!["sagas": place_order_holds, close_order_holds, fulfil_order_holds, refund_late_holds, cancel_paid_holds, cancel_paid_of_a_dispatched_order_is_refused, refund_quarantined_holds, fulfil_order_opens_one_shipment_of_each_warehouse]
+    paused!["sagas": place_order_holds, close_order_holds, fulfil_order_holds, refund_late_holds, cancel_paid_holds, cancel_paid_of_a_dispatched_order_is_refused, refund_quarantined_holds, refund_returned_holds, fulfil_order_opens_one_shipment_of_each_warehouse]
 }

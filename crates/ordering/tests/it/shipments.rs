@@ -54,7 +54,7 @@ fn what_left_and_what_is_left_add_up() {
             "received in part",
             with(&[first()]),
             Command::ConfirmReceipt(Default::default()),
-            Err(Rejection::NotShipped),
+            Err(Rejection::NotAllShipped),
         ),
         (
             "received",

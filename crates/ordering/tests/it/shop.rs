@@ -311,6 +311,16 @@ impl Shop {
     pub async fn deliver_one(&self, order_id: OrderId, shipment_id: ShipmentId) {
         self.publish("shipping", shipping::ShipmentDelivered { shipment_id, order_id }).await;
     }
+    pub async fn come_back(&self, order_id: OrderId, shipment_id: ShipmentId) {
+        self.publish("shipping", shipping::ShipmentReturned { shipment_id, order_id }).await;
+    }
+    /// YTO carries the first shipment, under this number.
+    pub async fn correct(&self, order_id: OrderId, tracking_number: &str) {
+        let (carrier, tracking_number) = ("YTO".to_owned(), tracking_number.to_owned());
+        let shipment_id = order_id.cast();
+        let fact = shipping::ShipmentCorrected { shipment_id, order_id, carrier, tracking_number };
+        self.publish("shipping", fact).await;
+    }
     pub async fn erase(&self, account_id: AccountId) {
         self.publish("accounts", accounts::PersonErased { account_id }).await;
     }

@@ -19,7 +19,9 @@ use tonic::{
     metadata::AsciiMetadataValue,
     transport::{Channel, Endpoint},
 };
-use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
+use tonic_health::pb::{
+    HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
+};
 use tonic_reflection::pb::v1::{
     ServerReflectionRequest, server_reflection_client::ServerReflectionClient,
     server_reflection_request::MessageRequest, server_reflection_response::MessageResponse,
@@ -101,7 +103,11 @@ async fn every_ask_has_the_same_outcome_here_and_over_the_wire() {
         assert!(a.refusal.starts_with("refused"), "{}: {}", a.method, a.refusal);
         println!("{}\n  {}\n  {}", a.method, a.success, a.refusal);
     }
-    println!("{} asks of {} services, each in process and over TCP", asked.len(), merx_contracts::SERVICES.len());
+    println!(
+        "{} asks of {} services, each in process and over TCP",
+        asked.len(),
+        merx_contracts::SERVICES.len()
+    );
     here.close().await;
     there.close().await;
 }
@@ -146,7 +152,8 @@ async fn the_port_tells_what_it_serves_and_that_it_does() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_the_token_there_is_nothing() {
     let port = Port::open().await;
-    let request = || ContactRequest { account_id: "acc_00000000000000000000000001".to_owned(), ..Default::default() };
+    let request =
+        || ContactRequest { account_id: "acc_00000000000000000000000001".to_owned(), ..Default::default() };
     let strange = Peer::remote(port.channel.clone(), token("another-token-of-thirty-two-chars"));
     let refused = ask(AccountsClient::new(strange).contact(request()).await).unwrap_err();
     assert_eq!((refused.kind(), refused.code()), (ErrorKind::Unauthenticated, "rpc.token_wrong"));
