@@ -21,6 +21,7 @@ use crate::{
     tasks::{Tasks, panic_text},
     telemetry::Metrics,
     time::Backoff,
+    trace::{self, TraceContext},
 };
 
 /// How many timers of one context fire at a time.
@@ -323,6 +324,8 @@ impl TimerRunner {
                 )),
             }
         };
+        // Nobody asked for it: what it does, and what others do because of it, is a trace of its own.
+        let fired = trace::scope(Some(TraceContext::new(&*self.entropy)), fired);
         AssertUnwindSafe(fired).catch_unwind().await.unwrap_or_else(|panic| {
             Err(Error::internal(format!("the handler panicked: {}", panic_text(&*panic))))
         })

@@ -104,7 +104,7 @@ pub struct Up {
     /// How long an order may stay unpaid, in seconds (61 to 86400).
     #[arg(long, value_name = "SECONDS", default_value_t = 1800, value_parser = value_parser!(u64).range(OrdersConfig::DEADLINE_S))]
     pub payment_deadline_s: u64,
-    /// How many requests one client may send in a minute, a fifth of them at once (60 to 60000000).
+    /// How many requests one client may send in a minute, a fifth of them at once; log-ins in proportion (60 to 60000000).
     #[arg(long, value_name = "N", default_value_t = 1200, value_parser = value_parser!(u32).range(60..=60_000_000))]
     pub requests_per_minute: u32,
 }

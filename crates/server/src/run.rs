@@ -47,6 +47,7 @@ pub async fn up(args: Up) -> Result<()> {
     let http = HttpConfig { listen: args.listen, limits, ..HttpConfig::default() };
     let orders = OrdersConfig { payment_deadline_s: args.payment_deadline_s, ..OrdersConfig::default() };
     let mut config = instance::demo_config(&args.data, &demo, http, orders)?;
+    config.accounts = log_ins_in_proportion(args.requests_per_minute);
     config.grpc =
         GrpcConfig { listen: Some(args.grpc_listen), token: Some(Secret::new(demo.grpc_token.clone())) };
     let DemoDoors { api, sandbox: sandbox_listener, mails, grpc } = demo_doors;
@@ -67,6 +68,19 @@ pub async fn up(args: Up) -> Result<()> {
     let (outcome, (), ()) = tokio::join!(shop, sandbox, mails);
     sandbox_db.close().await;
     outcome
+}
+
+/// Log-ins and new guests have limits of their own; who may ask more often may do these more often.
+fn log_ins_in_proportion(requests_per_minute: u32) -> merx_accounts::Settings {
+    let usual = merx_accounts::Settings::default();
+    let times = (requests_per_minute / Limits::default().client_requests_per_minute_max).clamp(1, 10_000);
+    merx_accounts::Settings {
+        logins_per_minute_max: usual.logins_per_minute_max * times,
+        login_burst_max: usual.login_burst_max * times,
+        guests_per_minute_max: usual.guests_per_minute_max * times,
+        guest_burst_max: usual.guest_burst_max * times,
+        ..usual
+    }
 }
 
 /// `merx serve`: the shop of a configuration file, with neither demo nor sandbox.

@@ -184,7 +184,10 @@ impl Db {
                 return Err(error::closed());
             };
             f = closure;
-            let Some(pause) = backoff.after(&result) else { return result };
+            let Some(pause) = backoff.after(&result) else {
+                self.turns(label).await;
+                return result;
+            };
             self.0.shared.book.retried(label);
             // One writer has nobody to wait for: the next batch sees what it lost against.
             if self.0.dialect == Dialect::Mysql {
@@ -246,7 +249,18 @@ impl Db {
                 None => return Err(error::closed()),
             },
         }
-        answer.await.unwrap_or_else(|_| Err(error::closed()))
+        let outcome = answer.await.unwrap_or_else(|_| Err(error::closed()));
+        self.turns(label).await;
+        outcome
+    }
+
+    /// Lets the others have the turns a simulation gives them.
+    async fn turns(&self, label: &'static str) {
+        if let (Engine::Inline(_), Some(faults)) = (&self.0.engine, &self.0.shared.faults) {
+            for _ in 0..faults.turns(label) {
+                tokio::task::yield_now().await;
+            }
+        }
     }
 
     /// Listens to the wakes of `channel` ([`Tx::wake`]).

@@ -26,6 +26,12 @@ pub enum FaultPoint {
 pub trait Faults: Send + Sync + 'static {
     /// Whether the batch of transactions with these labels fails here.
     fn strikes(&self, point: FaultPoint, labels: &[&'static str]) -> bool;
+
+    /// How many turns all other tasks have before the transaction with this label is answered. Inline only: there an
+    /// answer is there at once, and tasks would never come in between each other's transactions as they do with threads.
+    fn turns(&self, _label: &'static str) -> u32 {
+        0
+    }
 }
 
 /// Called when a commit has an unknown outcome. The server stops the process: the file decides at the next start.

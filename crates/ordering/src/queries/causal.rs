@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use merx_kernel::Timestamp;
+
 use super::timeline::TimelineEntry;
 use crate::store::CONTEXT;
 
@@ -30,45 +32,69 @@ pub fn merged(lists: Vec<Vec<TimelineEntry>>, ends: &BTreeMap<String, String>) -
             last = Some(index);
         }
     }
-    let asked = asked_by_sagas(&mut entries);
-    for (event, saga) in ends {
-        let Some(&end) = known.get(event) else { continue };
-        let done = asked.iter().filter(|(index, by)| by == saga && entries[*index].at <= entries[end].at);
-        before[end].extend(done.map(|(index, _)| *index));
-    }
     for (index, entry) in entries.iter().enumerate() {
         let cause = entry.caused_by.as_ref().and_then(|id| known.get(id));
         before[index].extend(cause.filter(|cause| **cause != index));
+    }
+    let asked = asked_by_sagas(&entries, &before);
+    for (index, saga) in &asked {
+        entries[*index].caused_by = Some(entries[*saga].id.clone());
+        before[*index].insert(*saga);
+    }
+    for (event, saga) in ends {
+        let (Some(&end), Some(&saga)) = (known.get(event), known.get(saga)) else { continue };
+        let done = asked.iter().filter(|(index, by)| *by == saga && entries[*index].at <= entries[end].at);
+        before[end].extend(done.map(|(index, _)| *index));
     }
     let order = topological(&entries, &before);
     let mut slots: Vec<Option<TimelineEntry>> = entries.into_iter().map(Some).collect();
     order.into_iter().filter_map(|index| slots[index].take()).collect()
 }
 
-/// Gives the entries of others that name no cause the saga that asked for them; answers which these are, and whose.
-fn asked_by_sagas(entries: &mut [TimelineEntry]) -> Vec<(usize, String)> {
-    let is_end =
-        |entry: &TimelineEntry| entry.caused_by.as_ref().is_some_and(|by| entry.id == format!("{by}/end"));
-    let sagas: Vec<&TimelineEntry> =
-        entries.iter().filter(|entry| entry.context == CONTEXT && entry.kind == "saga").collect();
-    let under_way = |entry: &TimelineEntry| {
-        let trace = entry.trace_id.as_ref()?;
-        let of_trace = sagas.iter().filter(|saga| !is_end(saga) && saga.trace_id.as_ref() == Some(trace));
-        let begun = of_trace.filter(|saga| saga.at <= entry.at).max_by_key(|saga| saga.at)?;
-        let end = sagas.iter().find(|saga| saga.id == format!("{}/end", begun.id));
-        end.is_none_or(|end| entry.at <= end.at).then(|| begun.id.clone())
-    };
-    let unexplained = |entry: &TimelineEntry| entry.context != CONTEXT && entry.caused_by.is_none();
-    let asked: Vec<(usize, String)> = entries
-        .iter()
-        .enumerate()
-        .filter(|(_, entry)| unexplained(entry))
-        .filter_map(|(index, entry)| Some((index, under_way(entry)?)))
+/// A saga on its way.
+struct UnderWay {
+    index: usize,
+    until: Option<Timestamp>,
+    /// What happened before it began: it asked for none of that.
+    earlier: BTreeSet<usize>,
+}
+
+/// The entries of others that name no cause, each with the saga that asked for it.
+fn asked_by_sagas(entries: &[TimelineEntry], before: &[BTreeSet<usize>]) -> Vec<(usize, usize)> {
+    let own = |entry: &TimelineEntry| entry.context == CONTEXT;
+    let end_of = |id: &str| entries.iter().find(|entry| own(entry) && entry.id == format!("{id}/end"));
+    let is_saga = |entry: &TimelineEntry| own(entry) && entry.kind == "saga" && !entry.id.ends_with("/end");
+    let sagas: Vec<UnderWay> = (0..entries.len())
+        .filter(|index| is_saga(&entries[*index]))
+        .map(|index| UnderWay {
+            index,
+            until: end_of(&entries[index].id).map(|end| end.at),
+            earlier: earlier(index, before),
+        })
         .collect();
-    for (index, saga) in &asked {
-        entries[*index].caused_by = Some(saga.clone());
+    let by = |index: usize| {
+        let entry = &entries[index];
+        let asked = |saga: &&UnderWay| {
+            let begun = &entries[saga.index];
+            entry.trace_id.is_some()
+                && begun.trace_id == entry.trace_id
+                && begun.at <= entry.at
+                && saga.until.is_none_or(|until| entry.at <= until)
+                && !saga.earlier.contains(&index)
+        };
+        sagas.iter().filter(asked).map(|saga| saga.index).max_by_key(|saga| (entries[*saga].at, *saga))
+    };
+    let unexplained = |index: &usize| !own(&entries[*index]) && entries[*index].caused_by.is_none();
+    (0..entries.len()).filter(unexplained).filter_map(|index| Some((index, by(index)?))).collect()
+}
+
+/// All that stands before an entry, by however many steps.
+fn earlier(index: usize, before: &[BTreeSet<usize>]) -> BTreeSet<usize> {
+    let (mut found, mut open) = (BTreeSet::new(), vec![index]);
+    while let Some(next) = open.pop() {
+        open.extend(before[next].iter().copied().filter(|cause| found.insert(*cause)));
     }
-    asked
+    found
 }
 
 /// The indices, each after those `before` it and otherwise by time.

@@ -56,7 +56,7 @@ fn what_a_saga_asked_for_stands_between_its_beginning_and_its_end() {
     };
     // All in one millisecond, as a fast machine does it.
     let own = vec![
-        traced("ordering", "event", "t", entry("placed", 7, None)),
+        traced("ordering", "event", "t", entry("placed", 7, Some("found"))),
         traced("ordering", "saga", "t", entry("saga", 7, Some("placed"))),
         traced("ordering", "event", "t", entry("awaits", 7, Some("saga"))),
         entry("saga/end", 7, Some("saga")),
@@ -66,16 +66,21 @@ fn what_a_saga_asked_for_stands_between_its_beginning_and_its_end() {
         traced("inventory", "event", "other", entry("sold", 9, None)),
     ];
     let payment = vec![
+        traced("payment", "provider_call", "t", entry("call", 7, None)),
+        traced("payment", "event", "t", entry("found", 7, Some("call"))),
         traced("payment", "event", "t", entry("opened", 7, None)),
         traced("payment", "event", "t", entry("later", 8, None)),
     ];
     let ends = BTreeMap::from([("awaits".to_owned(), "saga".to_owned())]);
     let story = merged(vec![own, stock, payment], &ends);
     let ids: Vec<&str> = story.iter().map(|entry| entry.id.as_str()).collect();
-    assert_eq!(ids, ["placed", "saga", "reserved", "opened", "awaits", "saga/end", "later", "sold"]);
+    let expected =
+        ["call", "found", "placed", "saga", "reserved", "opened", "awaits", "saga/end", "later", "sold"];
+    assert_eq!(ids, expected);
     let cause = |id: &str| story.iter().find(|entry| entry.id == id).unwrap().caused_by.as_deref();
     assert_eq!([cause("reserved"), cause("opened")], [Some("saga"); 2]);
     assert_eq!([cause("later"), cause("sold")], [None; 2], "the saga was over, and of another trace");
+    assert_eq!(cause("call"), None, "what led to the saga was not asked for by it");
 }
 
 proptest! {

@@ -9,6 +9,7 @@ use crate::world::{Buyer, Order, TEA, World, email};
 
 /// Costs 20.00 yuan; lies in the second warehouse only.
 const TRAY: &str = "TRAY-1";
+const HOUR: Duration = Duration::from_secs(3_600);
 const DAY: Duration = Duration::from_secs(24 * 3_600);
 
 /// A shop with two warehouses: tea in the first and some in the second, trays in the second only.
@@ -93,7 +94,7 @@ async fn an_order_goes_out_of_two_warehouses_in_three_parcels_and_arrives() {
         assert_eq!(axes(&buyer, &order).await, ["confirmed", how_far]);
     }
     assert_eq!(buyer.look(&order).await["shipments"].as_array().map(Vec::len), Some(3));
-    world.pass(DAY).await;
+    world.pass(HOUR).await;
     world.track(&parcels[2], "out_for_delivery").await.expect(200);
     for (number, parcel) in parcels.iter().enumerate() {
         world.deliver(parcel).await;
@@ -122,14 +123,16 @@ async fn an_order_nobody_confirms_completes_by_itself() {
     buyer.pay(&world, &order).await;
     world.ship(&order).await;
     for shipment in world.shipments(&order).await {
-        world.pass(DAY).await;
+        world.pass(HOUR).await;
         world.track(id(&shipment), "delivered").await.expect(200);
         world.settle().await;
     }
     assert_eq!(axes(&buyer, &order).await, ["confirmed", "delivered"]);
-    world.pass(DAY * 14).await;
+    let world = world.rested(15 * DAY - Duration::from_secs(60), &[]).await;
+    let buyer = buyer.back_in(&world);
+    world.settle().await;
     assert_eq!(buyer.status(&order).await, "delivered");
-    world.pass(DAY + Duration::from_secs(1)).await;
+    world.pass(Duration::from_secs(61)).await;
     world.settle().await;
     assert_eq!(axes(&buyer, &order).await, ["completed", "received"]);
     assert_eq!(world.mailed(&email(buyer.account)).last().unwrap(), "order_completed");

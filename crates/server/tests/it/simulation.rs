@@ -14,7 +14,7 @@ use merx_platform::time::SeededEntropy;
 use merx_server::shop::Topology;
 use merx_testkit::Happened;
 
-use crate::world::{CUP, TEA, World};
+use crate::world::{CUP, Ground, TEA, World};
 
 /// Seeds that always run.
 const SEEDS: u64 = 20;
@@ -49,9 +49,9 @@ fn run<F: Future<Output = World>>(seed: u64, life: impl Fn(World) -> F) -> (u64,
     let runtime = runtime.enable_all().start_paused(true).build().unwrap();
     runtime.block_on(async {
         let topology = [Topology::Local, Topology::Loopback, Topology::LoopbackTwice][(seed % 3) as usize];
-        let world = life(World::seeded(seed, topology).await).await;
+        let world = life(World::on(Ground::interleaved(seed), topology, |_| {}).await).await;
         let trace = world.trace.clone();
-        world.finish().await;
+        world.finish_whatever_alarmed().await;
         (trace.hash(), trace.take())
     })
 }

@@ -12,6 +12,7 @@ use crate::world::{Buyer, CUP, Order, PASSWORD, TEA, World, email};
 /// One buyer may have three of it.
 const LIMITED: &str = "FIRST-FLUSH";
 const GUEST: &str = "guest@mail.test";
+const DAY: Duration = Duration::from_secs(24 * 3_600);
 
 /// The secret in the link of a mail, as a browser would send it.
 fn secret_of(text: &str) -> String {
@@ -28,13 +29,13 @@ async fn a_guest_buys_and_comes_back_by_the_mailed_link() {
     let order = guest.order(&[(TEA, 1)]).await;
     assert_eq!(guest.look(&order).await["guest"], true);
     guest.pay(&world, &order).await;
-    let letters = world.mails.to(GUEST);
+    let letters = world.letters(GUEST);
     assert_eq!(world.mailed(GUEST), ["order_placed", "order_paid"]);
     assert!(!letters[1].text.contains("/order-links/"), "one link is enough: {}", letters[1].text);
 
     // Weeks later, on another machine. No token of before is known there.
     world.ship(&order).await;
-    world.pass(Duration::from_secs(14 * 24 * 3_600)).await;
+    let world = world.rested(14 * DAY, &[]).await;
     let secret = secret_of(&letters[0].text);
     let entered = world.api.post("/v1/guests/sessions", json!({"token": secret})).await.expect(201);
     assert_eq!(entered.text_at("/account_id"), guest.account.to_string());
@@ -43,6 +44,7 @@ async fn a_guest_buys_and_comes_back_by_the_mailed_link() {
     let number = seen.text_at("/number");
     back.get(&format!("/v1/orders/{number}")).await.expect(200);
     back.post(&format!("/v1/orders/{}/receipt", order.id), json!({})).await.expect(200);
+    let other = other.back_in(&world);
     other.api.get(&format!("/v1/orders/{}", order.id)).await.expect(404);
     other.api.get(&format!("/v1/orders/{number}")).await.expect(404);
 
@@ -187,8 +189,9 @@ async fn a_person_who_is_erased_is_gone_and_the_order_goes_on() {
     // The parcel was packed already: the order ends as any other, and nobody is written to.
     world.ship(&order).await;
     world.deliver(&shipment).await;
-    world.pass(Duration::from_secs(16 * 24 * 3_600)).await;
+    let world = world.rested(16 * DAY, &[]).await;
     world.settle().await;
+    let support = world.staff(Role::Support).await;
     let ended = support.get(&format!("/v1/orders/{}", order.id)).await.expect(200);
     assert_eq!(ended.body["status"], "completed");
     assert_eq!(world.mailed(&mailbox), ["order_placed", "order_paid"]);
@@ -221,14 +224,14 @@ async fn assert_nowhere(world: &World, words: &[&str]) {
 async fn a_whole_purchase_is_told_once_in_the_readers_language() {
     let world = World::new().await;
     for language in ["zh-CN", "en"] {
-        let mailbox = format!("{language}@mail.test");
+        let mailbox = format!("{}@mail.test", language.to_lowercase());
         let (buyer, _) = world.guest(&mailbox, language).await;
         let order = buyer.order(&[(TEA, 1), (CUP, 1)]).await;
         buyer.pay(&world, &order).await;
         world.ship(&order).await;
         buyer.receive(&order).await.expect(200);
         world.settle().await;
-        let letters = world.mails.to(&mailbox);
+        let letters = world.letters(&mailbox);
         let templates: Vec<&str> = letters.iter().map(|letter| letter.template.as_str()).collect();
         assert_eq!(templates, ["order_placed", "order_paid", "order_shipped", "order_completed"]);
         let number = buyer.look(&order).await["number"].as_str().unwrap().to_owned();
@@ -243,7 +246,7 @@ async fn a_whole_purchase_is_told_once_in_the_readers_language() {
         let ids: std::collections::BTreeSet<&str> = letters.iter().map(|l| l.message_id.as_str()).collect();
         assert_eq!(ids.len(), letters.len(), "each letter has its own Message-ID");
     }
-    assert_eq!(world.mails.letters().len(), 8);
+    assert_eq!(world.every_mail().len(), 8);
     world.finish().await;
 }
 
@@ -253,7 +256,7 @@ async fn a_guests_erasure_ends_the_link() {
     let (guest, _) = world.guest(GUEST, "en").await;
     let order = guest.order(&[(TEA, 1)]).await;
     world.settle().await;
-    let secret = secret_of(&world.mails.to(GUEST)[0].text);
+    let secret = secret_of(&world.letters(GUEST)[0].text);
     guest.api.post("/v1/account/erasure", json!({})).await.expect(204);
     let refused = world.api.post("/v1/guests/sessions", json!({"token": secret})).await;
     refused.expect_problem(401, "accounts.guest_token_invalid");

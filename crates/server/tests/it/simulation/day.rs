@@ -180,9 +180,10 @@ async fn settle_up(world: &World, buyer: &Buyer, dice: &Dice, tally: &Tally, ord
         return;
     }
     let code = match dice.one_in(3) {
-        true => buyer.code(order).await.1,
-        false => buyer.at_cashier(world, order).await.1,
+        true => buyer.code_in_the_end(world, order).await,
+        false => Some(buyer.at_cashier(world, order).await.1),
     };
+    let Some(code) = code else { return };
     if dice.one_in(2) {
         world.sandbox.log_in(&code).await.unwrap();
     }

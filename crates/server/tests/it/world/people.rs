@@ -1,6 +1,7 @@
 //! Who comes into the shop: accounts, buyers, guests, staff.
 
 use merx_kernel::{Role, principal::AccountId};
+use merx_notification::transport::Letter;
 use merx_sql::params;
 use merx_testkit::TestApi;
 use serde_json::json;
@@ -61,8 +62,16 @@ impl World {
     pub async fn staff(&self, role: Role) -> TestApi {
         self.account(role).await.1
     }
+    /// Every mail, in order.
+    pub fn every_mail(&self) -> Vec<Letter> {
+        [self.mails_before.clone(), self.mails.letters()].concat()
+    }
+    /// The mails that went to an address, in order.
+    pub fn letters(&self, mailbox: &str) -> Vec<Letter> {
+        self.every_mail().into_iter().filter(|letter| letter.to == mailbox).collect()
+    }
     /// The templates of the mails that went to an address, in order.
     pub fn mailed(&self, mailbox: &str) -> Vec<String> {
-        self.mails.to(mailbox).into_iter().map(|letter| letter.template).collect()
+        self.letters(mailbox).into_iter().map(|letter| letter.template).collect()
     }
 }
