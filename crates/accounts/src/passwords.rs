@@ -36,14 +36,14 @@ impl Password {
         }
         Ok(Self(Secret::new(text)))
     }
-    /// Refuses what is too short for a new password.
+    /// Refuses what is too short for a new password; `pointer` names the property it came in.
     ///
     /// # Errors
     /// `Invalid` naming the limit.
-    pub fn checked_as_new(&self) -> Result<()> {
+    pub fn checked_as_new(&self, pointer: &str) -> Result<()> {
         if self.0.expose().chars().count() < Self::LENGTH_MIN {
             let rule = format!("must have at least {} characters", Self::LENGTH_MIN);
-            return Err(Error::invalid("/password", rule));
+            return Err(Error::invalid(pointer, rule));
         }
         Ok(())
     }

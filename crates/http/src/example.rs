@@ -184,8 +184,8 @@ fn text(name: &str, schema: &Value) -> String {
         known.iter().find(|(known, _)| *known == name).map(|(_, usual)| *usual)
     };
     if let Some(pattern) = schema["pattern"].as_str() {
-        // The kernel's ids, `^ord_[0-9a-hjkmnp-tv-z]{26}$`, or what begins with one.
-        if let Some((before, _)) = pattern.split_once("_[0-9a-hjkmnp-tv-z]{26}") {
+        // The kernel's ids, `^ord_[0-7][0-9a-hjkmnp-tv-z]{25}$`, or what begins with one.
+        if let Some((before, _)) = pattern.split_once("_[0-7][0-9a-hjkmnp-tv-z]{25}") {
             return format!("{}_{ID}", before.trim_start_matches(['^', '(']));
         }
         if let Some(fitting) = usual(BY_PATTERN, pattern) {

@@ -149,7 +149,9 @@ impl<K: IdKind> JsonSchema for Id<K> {
         format!("Id_{}", K::PREFIX).into()
     }
     fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        schemars::json_schema!({"type": "string", "pattern": format!("^{}_[0-9a-hjkmnp-tv-z]{{26}}$", K::PREFIX)})
+        // 26 symbols of five bits hold 130: the first stands for three.
+        let pattern = format!("^{}_[0-7][0-9a-hjkmnp-tv-z]{{25}}$", K::PREFIX);
+        schemars::json_schema!({"type": "string", "pattern": pattern})
     }
 }
 

@@ -68,6 +68,7 @@ struct PasswordBody {
     /// The password there is.
     password: Password,
     /// The password to be.
+    #[schemars(length(min = Password::LENGTH_MIN))]
     new_password: Password,
 }
 

@@ -25,6 +25,7 @@ struct KeyBody {
     /// What I call it.
     name: BoundedText<1, 80>,
     /// What it may do, of what I may do.
+    #[schemars(length(min = 1))]
     scopes: Vec<Permission>,
     /// When it ends by itself; never when left out.
     #[serde(default)]

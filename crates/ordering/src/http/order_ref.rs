@@ -65,7 +65,7 @@ impl JsonSchema for OrderRef {
             "type": "string",
             "description": "The order's id, or its number; of a number the dashes may be left out, in any case, O for 0 \
                             and I or L for 1.",
-            "pattern": "^(ord_[0-9a-hjkmnp-tv-z]{26}|[0-9OoIiLl]{6}-?[0-9A-TV-Za-tv-z]{4}-?[0-9A-TV-Za-tv-z]{4})$"
+            "pattern": "^(ord_[0-7][0-9a-hjkmnp-tv-z]{25}|[0-9OoIiLl]{6}-?[0-9A-TV-Za-tv-z]{4}-?[0-9A-TV-Za-tv-z]{4})$"
         })
     }
 }

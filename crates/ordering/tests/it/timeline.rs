@@ -59,7 +59,7 @@ fn what_a_saga_asked_for_stands_between_its_beginning_and_its_end() {
         traced("ordering", "event", "t", entry("placed", 7, Some("found"))),
         traced("ordering", "saga", "t", entry("saga", 7, Some("placed"))),
         traced("ordering", "event", "t", entry("awaits", 7, Some("saga"))),
-        entry("saga/end", 7, Some("saga")),
+        traced("ordering", "saga", "t", entry("saga/end", 7, Some("saga"))),
     ];
     let stock = vec![
         traced("inventory", "event", "t", entry("reserved", 7, None)),
