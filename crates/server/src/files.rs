@@ -62,7 +62,7 @@ fn locked(dir: &Path, mut lock: fs::File) -> Error {
         process => format!(" (process {process})"),
     };
     let text = format!(
-        "The data folder {} is in use by another Merx{holder}. Stop that one, or use another data folder.",
+        "The data folder {} is in use by another Merx{holder}. Stop that one, or use another data folder (--data, or data_dir in the configuration).",
         dir.display()
     );
     Error::unavailable("server.data_dir_locked", text)

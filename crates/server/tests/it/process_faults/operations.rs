@@ -280,7 +280,7 @@ async fn what_staff_did_is_verified_and_every_change_to_it_shows() {
     assert!(site.succeed(&["staff-audit", "list", "--limit", "1"]).contains("inventory."));
     refused(
         &site.run(&["staff-audit", "verify", "--known", "no head"]),
-        1,
+        2,
         &["--known", "merx staff-audit head"],
     );
     site.stop().await;
