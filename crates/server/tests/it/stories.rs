@@ -44,6 +44,32 @@ fn causes<'a>(items: &'a [Value], entry: &'a Value) -> Vec<String> {
     chain
 }
 
+/// What a purchase comes to, causes first.
+const IN_ORDER: &[(&str, &str)] = &[
+    ("request", "placeOrder"),
+    ("event", "OrderPlaced"),
+    ("event", "StockReserved"),
+    ("event", "PaymentOpened"),
+    ("event", "OrderAwaitingPayment"),
+    ("message", "ordering.order_awaiting_payment.v2"),
+    ("mail", "order_placed"),
+    ("event", "AttemptStarted"),
+    ("provider_call", "alipay.trade.query"),
+    ("event", "PaymentCaptured"),
+    ("message", "payment.captured.v1"),
+    ("event", "OrderPaid"),
+    ("message", "ordering.order_paid.v2"),
+    ("event", "StockSold"),
+    ("event", "FulfilmentOpened"),
+    ("event", "OrderShipped"),
+    ("mail", "order_shipped"),
+    ("event", "OrderDelivered"),
+    ("request", "confirmReceipt"),
+    ("event", "ReceiptConfirmed"),
+    ("event", "OrderCompleted"),
+    ("mail", "order_completed"),
+];
+
 #[tokio::test(start_paused = true)]
 async fn one_story_of_requests_events_messages_calls_and_mails_causes_first() {
     let world = World::new().await;
@@ -68,31 +94,7 @@ async fn one_story_of_requests_events_messages_calls_and_mails_causes_first() {
     let items = story(&staff, &order).await;
     assert_causal(&items);
     assert!(items.iter().all(|entry| text(entry, "kind") != "unanswered"), "{items:#?}");
-    let in_order = [
-        ("request", "placeOrder"),
-        ("event", "OrderPlaced"),
-        ("event", "StockReserved"),
-        ("event", "PaymentOpened"),
-        ("event", "OrderAwaitingPayment"),
-        ("message", "ordering.order_awaiting_payment.v2"),
-        ("mail", "order_placed"),
-        ("event", "AttemptStarted"),
-        ("provider_call", "alipay.trade.query"),
-        ("event", "PaymentCaptured"),
-        ("message", "payment.captured.v1"),
-        ("event", "OrderPaid"),
-        ("message", "ordering.order_paid.v2"),
-        ("event", "StockSold"),
-        ("event", "FulfilmentOpened"),
-        ("event", "OrderShipped"),
-        ("mail", "order_shipped"),
-        ("event", "OrderDelivered"),
-        ("request", "confirmReceipt"),
-        ("event", "ReceiptConfirmed"),
-        ("event", "OrderCompleted"),
-        ("mail", "order_completed"),
-    ];
-    let places: Vec<usize> = in_order.iter().map(|(kind, name)| place_of(&items, kind, name)).collect();
+    let places: Vec<usize> = IN_ORDER.iter().map(|(kind, name)| place_of(&items, kind, name)).collect();
     let told: Vec<String> = items
         .iter()
         .map(|e| format!("{} {} {}", text(e, "context"), text(e, "kind"), text(e, "name")))
