@@ -39,7 +39,7 @@ pub struct AcceptInvitation {
 /// # Errors
 /// `accounts.code_wrong`, `accounts.too_many_logins`, `accounts.login_busy`; `Invalid` for a short password.
 pub async fn accept_invitation(state: &State, command: AcceptInvitation) -> Result<()> {
-    command.password.checked_as_new()?;
+    command.password.checked_as_new("/password")?;
     let (network, now) = (command.address.network(), state.clock.now());
     let verdict = state.logins.take(&network, now);
     if !verdict.allowed {

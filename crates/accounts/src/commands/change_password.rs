@@ -33,7 +33,7 @@ pub struct ChangePassword {
 /// `accounts.password_wrong`, `accounts.too_many_logins`, `accounts.login_busy`; `Invalid` for a short password.
 pub async fn change_password(state: &State, command: ChangePassword) -> Result<()> {
     let ChangePassword { account, session, old, new, address } = command;
-    new.checked_as_new()?;
+    new.checked_as_new("/new_password")?;
     let known = check_password(state, account, old, address).await?;
     let (hash, now) = (state.passwords.hash(new).await?, state.clock.now());
     let ended = state

@@ -33,7 +33,7 @@ pub struct CreateAccount {
 /// # Errors
 /// `accounts.email_taken`; `Invalid` for a short password or no role; `accounts.login_busy`.
 pub async fn create_account(state: &State, command: CreateAccount) -> Result<AccountId> {
-    command.password.checked_as_new()?;
+    command.password.checked_as_new("/password")?;
     if command.roles.is_empty() {
         return Err(Error::invalid("/roles", "must name at least one role"));
     }

@@ -22,6 +22,7 @@ struct AcceptanceBody {
     /// The code in it; case, blanks and dashes do not matter.
     code: BoundedText<1, 32>,
     /// The password to be.
+    #[schemars(length(min = Password::LENGTH_MIN))]
     password: Password,
 }
 
