@@ -52,6 +52,7 @@ impl Port {
         let url = format!("http://{}", listener.local_addr().unwrap());
         let (stop, stopped) = oneshot::channel::<()>();
         let until = async move { drop(stopped.await) };
+        #[allow(clippy::disallowed_methods, reason = "it ends with the test, which awaits it")]
         let served = tokio::spawn(grpc::serve(listener, world.shop.services.clone(), token(TOKEN), until));
         let channel = Endpoint::from_shared(url).unwrap().connect_lazy();
         Self { world, channel, stop, served, _dir: dir }

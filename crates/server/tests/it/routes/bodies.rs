@@ -9,8 +9,11 @@ use super::{
     objects::{Asker, Objects},
 };
 
+/// A property, and a value it might be given.
+type Property = (&'static str, fn() -> Value);
+
 /// What only the shop says of a thing.
-const OF_THE_SERVER: &[(&str, fn() -> Value)] = &[
+const OF_THE_SERVER: &[Property] = &[
     ("id", || json!("ord_00000000000000000000000001")),
     ("version", || json!(99)),
     ("account_id", || json!("acc_00000000000000000000000001")),
