@@ -1,4 +1,4 @@
-//! The command line. What operators do to a shop is in [`operator`].
+//! The command line. What operators do to a shop is in `cli/operator.rs`.
 
 mod operator;
 
