@@ -94,7 +94,7 @@ impl Payments {
     /// `payment.not_found` (also for another's), `payment.closed`, `payment.already_captured`, `payment.in_review`,
     /// `payment.deadline_passed`, `payment.too_many_attempts`, `payment.attempt_open` while the provider neither closes
     /// nor loses the earlier one, `payment.provider_unavailable`, `request.idempotency_key_reused`; and those of
-    /// [`Self::prepared`].
+    /// `Self::prepared`.
     pub async fn start_attempt(&self, ask: StartAttempt) -> Result<Started> {
         let mine: AttemptId = self.ids().next();
         let (book, mut replaces) = (self.book(), None);
