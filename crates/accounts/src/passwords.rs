@@ -54,6 +54,19 @@ impl<'de> Deserialize<'de> for Password {
         Self::new(String::deserialize(deserializer)?).map_err(serde::de::Error::custom)
     }
 }
+/// How a password to be is described; [`Password::checked_as_new`] checks it.
+pub struct NewPassword;
+
+impl JsonSchema for NewPassword {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "NewPassword".into()
+    }
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        let (min, max) = (Password::LENGTH_MIN, Password::LENGTH_MAX);
+        schemars::json_schema!({"type": "string", "format": "password", "minLength": min, "maxLength": max})
+    }
+}
+
 impl JsonSchema for Password {
     fn schema_name() -> std::borrow::Cow<'static, str> {
         "Password".into()

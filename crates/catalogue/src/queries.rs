@@ -57,8 +57,10 @@ pub struct ListProducts {
     /// Where the last page ended; opaque.
     pub cursor: Option<String>,
     /// In this category or one below it: its id or slug.
+    #[schemars(length(min = 1, max = 64))]
     pub category: Option<String>,
     /// Of this brand: its id or slug.
+    #[schemars(length(min = 1, max = 64))]
     pub brand: Option<String>,
     /// With these attributes: `material:cotton|linen,organic:true,volume:100..500`; either end of a range may be left
     /// out.

@@ -47,7 +47,6 @@ const BY_NAME: &[(&str, &str)] = &[
     ("text", "The parcel waits at the counter."),
     ("token", "mSCYV2h8rJ5q0tXgkW3nZb7L"),
     ("tracking_number", "SF1234567890123"),
-    ("types", "ordering.order_paid.v2"),
     ("unit", "g"),
     ("url", "https://partner.example.com/hooks/merx"),
     ("zh", "西湖龙井"),
@@ -56,7 +55,7 @@ const BY_NAME: &[(&str, &str)] = &[
 /// Texts of a form, by the regular expression that says it.
 const BY_PATTERN: &[(&str, &str)] = &[
     ("^[A-Za-z0-9._-]{1,64}$", "TEA-LJ-100"),
-    ("^\"[0-9]{1,19}\"$", "\"3\""),
+    ("^\"[0-9]{1,18}\"$", "\"3\""),
     ("^[A-Z]{2}$", "CN"),
     ("^[A-Z]{3}$", "CNY"),
     ("^[a-z][a-z0-9_]{1,39}$", "marketing"),

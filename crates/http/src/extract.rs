@@ -8,6 +8,7 @@ use http::request::Parts;
 use http_body_util::BodyExt as _;
 use merx_kernel::{Error, ErrorKind, Principal};
 use serde::de::DeserializeOwned;
+use serde_path_to_error::Segment;
 
 use crate::{
     json::{expect_media_type, read_body},
@@ -27,11 +28,24 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T>
             Ok(axum::extract::Path(value)) => Ok(Self(value)),
             Err(rejection) => {
                 let raw = RawPathParams::from_request_parts(parts, state).await;
-                let only = raw.ok().and_then(|r| r.iter().next().map(|(name, _)| name.to_owned()));
-                Err(path_error(rejection, only.unwrap_or_default()).into())
+                let own = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
+                let raw: Vec<_> = raw.ok().map(|raw| raw.iter().map(own).collect()).unwrap_or_default();
+                Err(path_error(rejection, wrong_one::<T>(&raw)).into())
             }
         }
     }
+}
+
+/// The name of the parameter that does not fit, where axum does not tell: of several, what reading them one by one as
+/// texts stumbles over.
+fn wrong_one<T: DeserializeOwned>(raw: &[(String, String)]) -> String {
+    let values: Vec<_> = raw.iter().map(|(_, value)| serde_json::Value::from(value.as_str())).collect();
+    let stumbled = serde_path_to_error::deserialize::<_, T>(serde_json::Value::from(values)).err();
+    let index = stumbled.and_then(|error| match error.path().iter().next() {
+        Some(Segment::Seq { index }) => Some(*index),
+        _ => None,
+    });
+    raw.get(index.unwrap_or(0)).map(|(name, _)| name.clone()).unwrap_or_default()
 }
 
 fn path_error(rejection: PathRejection, only: String) -> Error {

@@ -67,7 +67,8 @@ pub(crate) fn parse<T: DeserializeOwned>(text: &[u8]) -> Result<T> {
     if text.trim_ascii_start().first() != Some(&b'{') {
         return Err(Error::invalid("", "the body must be a JSON object"));
     }
-    let mut reader = serde_json::Deserializer::from_slice(text);
+    let text = strict_json::whole_numbers(text);
+    let mut reader = serde_json::Deserializer::from_slice(&text);
     serde_path_to_error::deserialize(&mut reader).map_err(|error| {
         let pointer = json_pointer(error.path());
         let detail = error.into_inner().to_string();

@@ -208,6 +208,8 @@ impl Page<'_> {
         ] {
             match &schema[word] {
                 Value::Null => {}
+                // That a text has no control characters goes without saying.
+                Value::String(text) if text.contains("\\u0000") => {}
                 Value::String(text) => {
                     let _ = write!(form, ", {label}{text}");
                 }
@@ -240,7 +242,7 @@ impl Page<'_> {
             let description = escaped(response["description"].as_str().unwrap_or_default());
             put(out, format_args!("<h4>{} <small>{description}</small></h4>", escaped(status)));
             if let Some((media, body)) = content {
-                if body["schema"].is_null() {
+                if !media.ends_with("json") {
                     put(out, format_args!("<p>{}</p>", escaped(media)));
                     continue;
                 }

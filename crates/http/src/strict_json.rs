@@ -3,7 +3,7 @@
 //! `serde_json` keeps the last of two equal properties and another reader keeps the first; a request that two
 //! parsers read differently is refused (RFC 8259 §4 leaves the meaning open).
 
-use std::{collections::BTreeSet, fmt};
+use std::{borrow::Cow, collections::BTreeSet, fmt};
 
 use merx_kernel::{Error, ErrorKind, Result};
 use serde::{
@@ -21,6 +21,47 @@ pub const DEPTH_MAX: usize = 32;
 pub fn check(text: &[u8]) -> Result<()> {
     let mut reader = serde_json::Deserializer::from_slice(text);
     Node { depth: 0 }.deserialize(&mut reader).and_then(|()| reader.end()).map_err(malformed)
+}
+
+/// The text with `2.0` as `2`: the same number in JSON Schema, and in JSON as JavaScript writes it. The text is valid JSON.
+pub(crate) fn whole_numbers(text: &[u8]) -> Cow<'_, [u8]> {
+    if !text.windows(2).any(|pair| pair == b".0") {
+        return Cow::Borrowed(text);
+    }
+    let mut out = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(&first) = rest.first() {
+        let end = match first {
+            b'"' => string_end(rest),
+            b'-' | b'0'..=b'9' => rest.iter().position(|b| !b"+-.eE0123456789".contains(b)).unwrap_or(rest.len()),
+            _ => 1,
+        };
+        let (token, after) = rest.split_at(end);
+        out.extend_from_slice(if first == b'"' { token } else { whole(token) });
+        rest = after;
+    }
+    Cow::Owned(out)
+}
+
+/// Where a string that begins the text ends.
+fn string_end(text: &[u8]) -> usize {
+    let mut escaped = false;
+    let inside = |byte: &u8| {
+        let ends = *byte == b'"' && !escaped;
+        escaped = *byte == b'\\' && !escaped;
+        ends
+    };
+    text[1..].iter().position(inside).map_or(text.len(), |at| at + 2)
+}
+
+/// The number without a fraction of nothing but zeros.
+fn whole(number: &[u8]) -> &[u8] {
+    let Some(point) = number.iter().position(|b| *b == b'.') else { return number };
+    match &number[..point] {
+        _ if number[point + 1..].iter().any(|b| *b != b'0') => number,
+        b"-0" => b"0",
+        whole => whole,
+    }
 }
 
 pub(crate) fn malformed(error: serde_json::Error) -> Error {

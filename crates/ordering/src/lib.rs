@@ -58,7 +58,7 @@ pub fn ordering(deps: &Deps, settings: Settings) -> Result<Ordering> {
         &tools.store,
         vec![
             Arc::new(sagas::place_order::PlaceOrder(tools.clone())),
-            Arc::new(sagas::fulfil_order::FulfilOrder(tools.clone())),
+            Arc::new(sagas::fulfil_order::FulfilOrder::new(tools.clone())),
             Arc::new(sagas::close_order::CloseOrder(tools.clone())),
             Arc::new(sagas::cancel_paid::CancelPaid(tools.clone())),
             Arc::new(sagas::refund_quarantined::RefundQuarantined(tools.clone())),

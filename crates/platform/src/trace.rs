@@ -1,4 +1,5 @@
-//! W3C Trace Context (level 1): which piece of work belongs to which request, through tasks, calls and messages.
+//! W3C Trace Context (level 1): which piece of work belongs to which request, through tasks, calls and messages. A
+//! timer that fires begins a trace of its own.
 //!
 //! A scope is a property of the running task: [`scope`] opens one, [`current`] reads it, `Tasks` carry it into
 //! what they spawn, `Peer` through calls, the outbox into messages. Log lines inside carry `trace_id`.

@@ -17,7 +17,7 @@ use crate::{
         erase_person::erase_myself,
     },
     domain::person::{Kind, Locale},
-    passwords::Password,
+    passwords::{NewPassword, Password},
     queries::{self, Everything},
     store::{accounts::AccountRow, api_keys::KeyRow},
 };
@@ -68,7 +68,7 @@ struct PasswordBody {
     /// The password there is.
     password: Password,
     /// The password to be.
-    #[schemars(length(min = Password::LENGTH_MIN))]
+    #[schemars(with = "NewPassword")]
     new_password: Password,
 }
 

@@ -56,6 +56,7 @@ struct CustomersQuery {
     /// `member` unless told.
     kind: Option<Buyer>,
     /// Only who has exactly this e-mail address.
+    #[schemars(with = "Option<Email>")]
     email: Option<String>,
     /// How many items, 1 to 100; 20 unless told.
     limit: Option<u32>,

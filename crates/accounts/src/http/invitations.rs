@@ -11,7 +11,7 @@ use crate::{
     State,
     commands::accept_invitation::{AcceptInvitation, accept_invitation},
     domain::email::Email,
-    passwords::Password,
+    passwords::{NewPassword, Password},
 };
 
 #[derive(Deserialize, JsonSchema)]
@@ -22,7 +22,7 @@ struct AcceptanceBody {
     /// The code in it; case, blanks and dashes do not matter.
     code: BoundedText<1, 32>,
     /// The password to be.
-    #[schemars(length(min = Password::LENGTH_MIN))]
+    #[schemars(with = "NewPassword")]
     password: Password,
 }
 

@@ -59,6 +59,7 @@ struct InviteBody {
     /// How the person is called.
     name: BoundedText<1, 80>,
     /// What the account may be: 1 to 10 roles.
+    #[schemars(length(min = 1, max = 10))]
     roles: Vec<RoleName>,
     /// The language of the mail.
     #[serde(default)]
@@ -80,6 +81,7 @@ struct InviteAgainBody {
 #[serde(deny_unknown_fields)]
 struct RolesBody {
     /// What the account may be from now on: 1 to 10 roles.
+    #[schemars(length(min = 1, max = 10))]
     roles: Vec<RoleName>,
     /// Why, for the record.
     reason: Reason,

@@ -31,6 +31,7 @@ pub struct SkuSpec {
     /// The first price of one unit, with which the SKU is published. Later prices are set by
     /// `POST /v1/admin/skus/{sku}/prices`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("properties" = {"minor": {"minimum": 1, "maximum": PRICE_MINOR_MAX}}))]
     pub price: Option<Money>,
     /// Gross weight of one unit in grams.
     #[schemars(range(max = WEIGHT_GRAMS_MAX))]

@@ -24,6 +24,7 @@ pub use slug::Slug;
 /// One text in the languages the product speaks.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "LocalText_{MAX}")]
 pub struct LocalText<const MAX: usize> {
     /// Chinese.
     pub zh: BoundedText<1, MAX>,

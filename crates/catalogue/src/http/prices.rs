@@ -15,7 +15,7 @@ use crate::{
         Act,
         change_price::{self, NewPrice},
     },
-    domain::{PriceId, Reason},
+    domain::{PriceId, Reason, content::PRICE_MINOR_MAX},
     queries::id_cursor,
     store::prices,
 };
@@ -25,6 +25,7 @@ use crate::{
 #[serde(deny_unknown_fields)]
 pub struct PriceBody {
     /// What one costs.
+    #[schemars(extend("properties" = {"minor": {"minimum": 1, "maximum": PRICE_MINOR_MAX}}))]
     price: Money,
     /// From then on, exactly; now unless told.
     effective_from: Option<Timestamp>,

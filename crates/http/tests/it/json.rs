@@ -42,6 +42,19 @@ async fn a_wrong_property_is_named_by_its_pointer() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_whole_number_may_be_written_with_a_point() {
+    let kit = Kit::new();
+    for (number, taken) in [("2.0", true), ("2.000", true), ("2.5", false), ("2.01", false), ("-2.0", false), ("2.", false)] {
+        let body = format!(r#"{{"name":"a \\\" 1.0","lines":[{{"sku":"x-1.0","quantity":{number}}}]}}"#);
+        let reply = kit.send(body.clone()).await;
+        assert_eq!(reply.status.as_u16(), if taken { 201 } else { 400 }, "{body}: {}", reply.text);
+        if taken {
+            assert_eq!(reply.json()["text"], "a \\\" 1.0 2", "texts are left alone");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_is_wrong_is_said_in_plain_english() {
     let kit = Kit::new();
     let detail = |reply: crate::kit::Reply| reply.json()["errors"][0]["detail"].as_str().unwrap().to_owned();
@@ -67,6 +80,20 @@ async fn what_is_wrong_is_said_in_plain_english() {
         ("/v1/items/x", "must be a whole number from 0 to 4294967295"),
     ] {
         assert_eq!(detail(kit.get(path).await), said, "{path}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_several_in_a_path_the_wrong_one_is_named() {
+    let kit = Kit::new();
+    let (account, session) = ("acc_00000000000000000000000001", "ses_00000000000000000000000001");
+    assert_eq!(kit.get(&format!("/v1/pairs/{account}/{session}")).await.status, 200);
+    for (path, wrong) in [
+        (format!("/v1/pairs/x/{session}"), "account"),
+        (format!("/v1/pairs/{account}/{account}"), "session"),
+        ("/v1/pairs/x/y".to_owned(), "account"),
+    ] {
+        assert_eq!(kit.get(&path).await.pointers(), [wrong], "{path}");
     }
 }
 

@@ -124,6 +124,15 @@ const NATURAL: Idempotency = Idempotency::Natural("it changes nothing");
 
 fn shop_routes() -> Vec<Route> {
     vec![
+        shop(
+            Route::get(
+                "/v1/pairs/{account}/{session}",
+                Access::Public,
+                async |Path(pair): Path<(AccountId, SessionId)>| seen(format!("{pair:?}")),
+                &(),
+            ),
+            "pair",
+        ),
         shop(Route::get("/v1/items/{item}", Access::Public, async |Path(n): Path<u32>| seen(n), &()), "item"),
         shop(
             Route::get(

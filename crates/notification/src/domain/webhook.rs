@@ -120,6 +120,15 @@ pub fn covers(wanted: &str, kind: &str) -> bool {
     kind.strip_prefix(wanted).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }
 
+/// Everything [`covers`] a type that is told: the types, and the words before each of their points.
+pub fn types_to_ask_for() -> Vec<&'static str> {
+    let beginnings = TOLD.iter().flat_map(|kind| kind.match_indices('.').map(|(point, _)| &kind[..point]));
+    let mut all: Vec<&str> = beginnings.chain(TOLD.iter().copied()).collect();
+    all.sort_unstable();
+    all.dedup();
+    all
+}
+
 impl Webhook {
     /// Whether it is told of facts of the type `kind`.
     pub fn wants(&self, kind: &str) -> bool {

@@ -20,7 +20,7 @@ use crate::{
     domain::{
         DisabledBecause, Webhook, WebhookState,
         signature::{SECRET_BYTES, Scheme, SigningKey},
-        webhook::checked_types,
+        webhook::{TYPES_MAX, checked_types, types_to_ask_for},
     },
     queries,
     store::{self, webhooks::SecretId},
@@ -92,10 +92,10 @@ impl From<Webhook> for WebhookView {
 #[serde(deny_unknown_fields)]
 struct WebhookRequest {
     /// Where it is: https, on a public address.
-    #[schemars(length(max = 2000))]
+    #[schemars(length(max = 2000), regex(pattern = r"^https://[^\s@/?#]+"))]
     url: String,
     /// The types of facts it is told of, or their beginnings at a point (`ordering`, `ordering.order_paid.v2`).
-    #[schemars(length(min = 1, max = 20))]
+    #[schemars(length(min = 1, max = TYPES_MAX), extend("items" = {"type": "string", "enum": types_to_ask_for()}))]
     types: Vec<String>,
     /// What it is for.
     #[serde(default)]
@@ -110,10 +110,10 @@ struct WebhookRequest {
 #[serde(deny_unknown_fields)]
 struct WebhookChange {
     /// Where it is: https, on a public address.
-    #[schemars(length(max = 2000))]
+    #[schemars(length(max = 2000), regex(pattern = r"^https://[^\s@/?#]+"))]
     url: String,
     /// The types of facts it is told of, or their beginnings at a point.
-    #[schemars(length(min = 1, max = 20))]
+    #[schemars(length(min = 1, max = TYPES_MAX), extend("items" = {"type": "string", "enum": types_to_ask_for()}))]
     types: Vec<String>,
     /// What it is for.
     #[serde(default)]

@@ -30,6 +30,7 @@ pub(super) struct PlaceBody {
     /// How it goes: one of the quote's freight options.
     shipping_method: Method,
     /// The quote.
+    #[schemars(extend("example" = "6f1c0e9b4f7d4c0a8a4f2f5f0b6f7f3c1d2e4a5b6c7d8e9f0a1b2c3d4e5f6071"))]
     quote_id: merx_kernel::BoundedText<64, 64>,
     /// What the buyer has to say to the shop.
     note: Option<NoteText>,

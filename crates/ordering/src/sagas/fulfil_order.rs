@@ -2,6 +2,11 @@
 //! Money is held, so there is no way back: what refuses is tried again until an operator looks. Only a cancellation ends
 //! it early, and then there is nothing to do any more.
 
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
 use merx_contracts::{
     common::v1::SkuQuantity,
     ids::{OrderId, ReservationKind, SagaId, ShipmentId, ShipmentKind},
@@ -45,8 +50,21 @@ struct Packing {
     shipment: OpenedShipment,
 }
 
+/// What the steps learnt of an order on its way. It saves asking again; after a crash it is asked again.
+#[derive(Clone, Default)]
+struct Learnt {
+    sold: Option<inventory::SellReply>,
+    opened: Option<Vec<OpenedShipment>>,
+}
+
+/// Of how many orders that is kept; when there are more, all of it is forgotten.
+const LEARNT_MAX: usize = 1_024;
+
 /// The saga.
-pub struct FulfilOrder(pub Tools);
+pub struct FulfilOrder {
+    tools: Tools,
+    learnt: Mutex<BTreeMap<OrderId, Learnt>>,
+}
 
 impl Saga for FulfilOrder {
     const NAME: &'static str = "fulfil-order";
@@ -58,16 +76,19 @@ impl Saga for FulfilOrder {
     ];
 
     async fn finish(&self, run: &SagaRun<Data>, end: &End) -> Result<()> {
-        let (store, saga_id, order_id) = (self.0.store.clone(), run.id, run.data.order_id);
+        let (store, saga_id, order_id) = (self.tools.store.clone(), run.id, run.data.order_id);
         let shipments = match end {
             End::Refused { code, .. } if code == Rejection::OrderEnded.code() => Vec::new(),
             End::Refused { step, code, .. } => {
-                return refused_for_good(&self.0, run.id, Self::NAME, step, code).await;
+                return refused_for_good(&self.tools, run.id, Self::NAME, step, code).await;
             }
-            End::Done => self.opened(order_id).await?,
+            End::Done => match self.learnt(order_id).opened {
+                Some(opened) => opened,
+                None => self.opened(order_id).await?,
+            },
         };
-        let cause = self.0.cause(order_id, CausedBy::saga(Self::NAME, run.id));
-        self.0
+        let cause = self.tools.cause(order_id, CausedBy::saga(Self::NAME, run.id));
+        self.tools
             .db
             .write("ordering.open_fulfilment", move |tx| {
                 if !store.sagas.end(tx, saga_id, cause.facts.now)? || shipments.is_empty() {
@@ -77,11 +98,34 @@ impl Saga for FulfilOrder {
                 let command = Command::OpenFulfilment(shipments.clone());
                 store::change(&store, tx, loaded, &command, &cause).map(drop)
             })
-            .await
+            .await?;
+        self.all_learnt().remove(&order_id);
+        Ok(())
     }
 }
 
 impl FulfilOrder {
+    /// The saga on these tools.
+    pub fn new(tools: Tools) -> Self {
+        Self { tools, learnt: Mutex::default() }
+    }
+
+    fn all_learnt(&self) -> MutexGuard<'_, BTreeMap<OrderId, Learnt>> {
+        self.learnt.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn learnt(&self, order_id: OrderId) -> Learnt {
+        self.all_learnt().get(&order_id).cloned().unwrap_or_default()
+    }
+
+    fn learn(&self, order_id: OrderId, learn: impl FnOnce(&mut Learnt)) {
+        let mut all = self.all_learnt();
+        if all.len() >= LEARNT_MAX && !all.contains_key(&order_id) {
+            all.clear();
+        }
+        learn(all.entry(order_id).or_default());
+    }
+
     /// The saga of an order that is paid.
     ///
     /// # Errors
@@ -96,15 +140,21 @@ impl FulfilOrder {
     }
 
     async fn order(&self, order_id: OrderId) -> Result<Order> {
-        let store = self.0.store.clone();
+        let store = self.tools.store.clone();
         let loaded =
-            self.0.db.read("ordering.order_terms", move |q| store::load(&store, q, order_id)).await?;
+            self.tools.db.read("ordering.order_terms", move |q| store::load(&store, q, order_id)).await?;
         Ok(loaded.state)
     }
 
+    /// Where the goods lie: nothing changes it once they are sold.
     async fn sell(&self, order_id: OrderId) -> Result<inventory::SellReply> {
+        if let Some(sold) = self.learnt(order_id).sold {
+            return Ok(sold);
+        }
         let reservation_id = order_id.cast::<ReservationKind>().to_string();
-        ask(self.0.asks.inventory().sell(inventory::SellRequest { reservation_id }).await)
+        let sold = ask(self.tools.asks.inventory().sell(inventory::SellRequest { reservation_id }).await)?;
+        self.learn(order_id, |learnt| learnt.sold = Some(sold.clone()));
+        Ok(sold)
     }
 
     async fn sell_stock(&self, data: &Data) -> Result<StepOutcome> {
@@ -114,7 +164,6 @@ impl FulfilOrder {
         }
     }
 
-    /// Selling again says where the goods lie.
     async fn open_shipments(&self, data: &Data) -> Result<StepOutcome> {
         let order = self.order(data.order_id).await?;
         if is_cancelled(&order) {
@@ -125,7 +174,9 @@ impl FulfilOrder {
             Ok(reply) => reply,
             Err(error) => return self.unless_cancelled(data.order_id, error).await,
         };
-        for packing in packings(data.order_id, &terms, &reply)? {
+        let packings = packings(data.order_id, &terms, &reply)?;
+        let opened: Vec<OpenedShipment> = packings.iter().map(|packing| packing.shipment.clone()).collect();
+        for packing in packings {
             let wire = |line: &PackedLine| SkuQuantity::new(&line.sku, line.quantity);
             let request = shipping::OpenRequest {
                 shipment_id: packing.shipment.shipment_id.to_string(),
@@ -136,10 +187,11 @@ impl FulfilOrder {
                 lines: packing.shipment.lines.iter().map(wire).collect(),
                 warehouse_id: packing.warehouse_id,
             };
-            if let Err(error) = ask(self.0.asks.shipping().open(request).await) {
+            if let Err(error) = ask(self.tools.asks.shipping().open(request).await) {
                 return self.unless_cancelled(data.order_id, error).await;
             }
         }
+        self.learn(data.order_id, |learnt| learnt.opened = Some(opened));
         Ok(StepOutcome::Done)
     }
 
@@ -163,7 +215,7 @@ impl FulfilOrder {
             return Ok(ended());
         }
         if held || error.is(CANCELLED) {
-            let (at, reason) = (self.0.clock.now().plus(HELD_FOR), error.code().to_owned());
+            let (at, reason) = (self.tools.clock.now().plus(HELD_FOR), error.code().to_owned());
             return Ok(StepOutcome::RetryLater { at: Some(at), reason });
         }
         until_done::<()>(Err(error))

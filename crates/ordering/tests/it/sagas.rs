@@ -102,7 +102,7 @@ impl World for Case {
         let tools = self.ordering.tools.clone();
         let kinds: Vec<Arc<dyn AnySaga>> = vec![
             Arc::new(PlaceOrder(tools.clone())),
-            Arc::new(FulfilOrder(tools.clone())),
+            Arc::new(FulfilOrder::new(tools.clone())),
             Arc::new(CloseOrder(tools.clone())),
             Arc::new(CancelPaid(tools.clone())),
             Arc::new(RefundQuarantined(tools.clone())),

@@ -56,12 +56,15 @@ impl From<PaymentRow> for PaymentItem {
 #[serde(deny_unknown_fields)]
 pub struct PaymentsRequest {
     /// Only in this state: `open`, `closing`, `captured`, `quarantined` or `closed`.
+    #[schemars(extend("enum" = ["open", "closing", "captured", "quarantined", "closed"]))]
     pub status: Option<String>,
     /// Only of this order.
     pub order_id: Option<OrderId>,
     /// Only with this attempt, by its id or its order number at the provider.
+    #[schemars(regex(pattern = r"^(att_)?[0-7][0-9a-hjkmnp-tv-z]{25}$"))]
     pub attempt: Option<String>,
     /// Only paid by this trade of the provider.
+    #[schemars(length(max = TRADE_NO_CHARS_MAX))]
     pub provider_trade_no: Option<String>,
     /// Only those opened at this moment or later.
     pub from: Option<Timestamp>,
@@ -82,7 +85,7 @@ impl PaymentsRequest {
             return Err(Error::invalid("status", "must be open, closing, captured, quarantined or closed"));
         }
         let attempt_id = self.attempt.as_deref().map(attempt_of).transpose()?;
-        if self.provider_trade_no.as_deref().is_some_and(|no| no.len() > TRADE_NO_BYTES_MAX) {
+        if self.provider_trade_no.as_deref().is_some_and(|no| no.chars().count() > TRADE_NO_CHARS_MAX) {
             return Err(Error::invalid("provider_trade_no", "is longer than any trade number"));
         }
         Ok(PaymentFilter {
@@ -97,7 +100,7 @@ impl PaymentsRequest {
 }
 
 /// The longest trade number.
-const TRADE_NO_BYTES_MAX: usize = 64;
+const TRADE_NO_CHARS_MAX: usize = 64;
 
 fn attempt_of(text: &str) -> Result<AttemptId> {
     let read = text.parse().or_else(|_| Id::parse_bare(text));

@@ -23,6 +23,7 @@ pub fn trials() -> Vec<Trial> {
         on_every_mode("timers: a handler may set its own timer anew", periodic),
         on_every_mode("timers: hundreds due at one moment", many),
         on_every_mode("timers: killed between effect and look", killed),
+        on_every_mode("timers: each begins a trace of its own", traced),
     ]
     .into_iter()
     .flatten()
@@ -253,4 +254,25 @@ fn killed(mut world: World) {
 async fn timers_of(life: &Life) -> Vec<merx_platform::store::TimerRow> {
     let timers = life.subscriber.timers;
     life.db().read("test.timers", move |q| timers.next(q, &[KIND], 10)).await.expect("timers")
+}
+
+fn traced(mut world: World) {
+    world.live(|life| async move {
+        let traces = Arc::new(Mutex::new(Vec::new()));
+        let seen = traces.clone();
+        let log = Log::default();
+        let handler = noting(&life, &log, move |_| {
+            seen.lock().expect("a lock").push(merx_platform::trace::current_traceparent());
+            Ok(())
+        });
+        let background = life.start_timers(vec![handler]);
+        schedule(&life, 1, after(60)).await;
+        schedule(&life, 2, after(90)).await;
+        life.run_to_the_end(&background).await;
+        let traces = traces.lock().expect("a lock").clone();
+        assert!(
+            traces.len() == 2 && traces.iter().all(Option::is_some) && traces[0] != traces[1],
+            "{traces:?}"
+        );
+    });
 }

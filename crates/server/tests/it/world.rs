@@ -2,35 +2,30 @@
 //! API, a cashier, a warehouse. What is signed is signed with the keys beside this file, so that on a virtual clock
 //! everything is a function of the seed.
 
+mod alipay;
 mod buyer;
 mod people;
 mod staff;
 
-use std::{
-    path::Path,
-    sync::{Arc, LazyLock, Mutex, OnceLock},
-    thread,
-    time::Duration,
-};
+use std::{path::Path, sync::Arc, thread, time::Duration};
 
 use axum::{
     Router,
     body::Body,
-    http::{Request, StatusCode, header},
+    http::{Request, StatusCode},
 };
 use merx_accounts::audit::Found;
-use merx_alipay::PrivateKey;
-use merx_alipay_sandbox::{Armed, Config, Entry, EntryKind, Fault, Outbound, Reply, Sandbox};
+use merx_alipay_sandbox::{Armed, Entry, EntryKind, Fault, Sandbox};
 use merx_catalogue::domain::{Content, LocalText, SkuSpec};
 use merx_contracts::ids::Sku;
 use merx_http::outbound::{OutboundAnswer, OutboundFailure, OutboundRequest};
 use merx_inventory::commands::{StockReceipt, receive_stock};
-use merx_kernel::{BoundedText, Clock, Currency, Entropy as _, Error, Money, Role, Secret, clock::BoxFuture};
+use merx_kernel::{BoundedText, Clock, Currency, Entropy as _, Error, Money, Role, Secret};
 use merx_notification::{
     NotificationConfig, Ways,
     transport::{Letter, MemoryMailbox},
 };
-use merx_payment::{AlipayConfig, PaymentConfig, provider::InProcess};
+use merx_payment::provider::InProcess;
 use merx_platform::{
     Deps,
     objects::MemoryStore,
@@ -40,6 +35,7 @@ use merx_server::shop::{self, Running, Settings, Shop, Topology, provider_entrie
 use merx_sql::{Db, DbOptions, FaultPoint, Faults, Query as _, params};
 use merx_testkit::{TOKEN_SEED, TestApi, Trace, generous_limits, request, seeded_deps, signer};
 
+pub use alipay::Line;
 pub use buyer::{Attempt, Buyer, Order, story};
 pub use people::{PASSWORD, email};
 
@@ -47,19 +43,6 @@ pub use people::{PASSWORD, email};
 pub const TEA: &str = "TEA-100";
 /// Costs 39.00 yuan; three are in stock.
 pub const CUP: &str = "CUP-1";
-
-/// The seller at Alipay.
-pub const SELLER: &str = "2088000000000001";
-/// The application at Alipay.
-pub const APP: &str = "2021000000000001";
-
-const GATEWAY: &str = "http://alipay.test";
-const NOTIFY: &str = "http://shop.test/v1/payments/alipay/notifications";
-
-static SHOP_KEY: LazyLock<PrivateKey> =
-    LazyLock::new(|| PrivateKey::parse(include_str!("keys/shop.pem")).unwrap());
-static ALIPAY_KEY: LazyLock<PrivateKey> =
-    LazyLock::new(|| PrivateKey::parse(include_str!("keys/alipay.pem")).unwrap());
 
 /// The value, or what went wrong in full.
 pub trait Told<T> {
@@ -69,49 +52,6 @@ impl<T> Told<T> for Result<T, Error> {
     #[track_caller]
     fn told(self) -> T {
         self.unwrap_or_else(|e| panic!("{}", e.chain()))
-    }
-}
-
-/// A notification as it reached the shop, and what the shop said.
-#[derive(Clone, Debug)]
-pub struct Notified {
-    pub form: String,
-    pub reply: Reply,
-}
-
-/// The way from Alipay to the shop.
-#[derive(Default)]
-pub struct Line {
-    shop: OnceLock<Router>,
-    notified: Mutex<Vec<Notified>>,
-}
-
-impl Line {
-    /// Posts a form to the shop's door for notifications.
-    pub async fn post(&self, form: String) -> Reply {
-        let router = self.shop.get().expect("the shop is open").clone();
-        let to = Request::post(NOTIFY).header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
-        let answer = request(&router, to.body(Body::from(form)).unwrap()).await;
-        Reply { status: answer.status.as_u16(), body: answer.text }
-    }
-    /// What reached the shop so far.
-    pub fn notified(&self) -> Vec<Notified> {
-        self.notified.lock().unwrap().clone()
-    }
-}
-
-/// Alipay's side of the [`Line`].
-struct Sender(Arc<Line>);
-
-impl Outbound for Sender {
-    fn post_form(&self, url: String, form: String) -> BoxFuture<Result<Reply, String>> {
-        assert_eq!(url, NOTIFY);
-        let line = self.0.clone();
-        Box::pin(async move {
-            let reply = line.post(form.clone()).await;
-            line.notified.lock().unwrap().push(Notified { form, reply: reply.clone() });
-            Ok(reply)
-        })
     }
 }
 
@@ -232,13 +172,13 @@ impl World {
     ) -> Self {
         let Ground { deps, sandbox_db, trace, is_virtual } = ground;
         let line = Arc::new(Line::default());
-        let (pages, sandbox) = sandbox(&deps, sandbox_db.clone(), line.clone()).await;
+        let (pages, sandbox) = alipay::sandbox(&deps, sandbox_db.clone(), line.clone()).await;
         let mails = MemoryMailbox::default();
         let mut settings = Settings {
             limits: generous_limits(),
             trusted_proxies: Vec::new(),
             ordering: merx_ordering::Settings::default(),
-            payment: payment_config(),
+            payment: alipay::payment_config(),
             accounts: many_from_one_network(),
             cart: merx_cart::Settings::default(),
             catalogue: merx_catalogue::Settings {
@@ -257,7 +197,7 @@ impl World {
         let shop = Shop::wire(deps, settings).told();
         shop.migrate().await.told();
         let running = shop.start().await.told();
-        assert!(line.shop.set(running.router.clone()).is_ok());
+        line.to(Some(running.router.clone()));
         let api = api(running.router.clone()).traced(trace.clone());
         Self {
             shop,
@@ -447,6 +387,7 @@ impl World {
 
 impl Drop for World {
     fn drop(&mut self) {
+        self.line.to(None);
         assert!(self.finished || thread::panicking(), "a test must end with `finish().await`");
     }
 }
@@ -464,34 +405,4 @@ fn many_from_one_network() -> merx_accounts::Settings {
         guest_burst_max: 1_000_000,
         ..merx_accounts::Settings::default()
     }
-}
-
-fn payment_config() -> PaymentConfig {
-    PaymentConfig {
-        alipay: AlipayConfig {
-            app_id: APP.to_owned(),
-            seller_id: SELLER.to_owned(),
-            gateway_url: format!("{GATEWAY}/gateway.do"),
-            private_key: Secret::new(SHOP_KEY.to_pem().told()),
-            alipay_public_key: ALIPAY_KEY.public_key().told().to_pem().told(),
-            notify_url: NOTIFY.to_owned(),
-            return_url: None,
-        },
-    }
-}
-
-async fn sandbox(deps: &Deps, db: Db, line: Arc<Line>) -> (Router, Sandbox) {
-    let config = Config {
-        app_id: APP.to_owned(),
-        seller_id: SELLER.to_owned(),
-        merchant_key: SHOP_KEY.public_key().told(),
-        alipay_key: ALIPAY_KEY.clone(),
-        public_url: GATEWAY.to_owned(),
-    };
-    // Its own randomness, sown by the shop's: nothing it does changes what the shop draws.
-    let mut seed = [0u8; 8];
-    deps.entropy.fill(&mut seed);
-    let entropy = Arc::new(SeededEntropy::new(u64::from_le_bytes(seed)));
-    let sender = Arc::new(Sender(line));
-    Sandbox::start(config, db, deps.clock.clone(), entropy, &deps.tasks, sender).await.told()
 }

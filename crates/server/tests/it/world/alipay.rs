@@ -1,0 +1,113 @@
+//! The Alipay beside a world: a sandbox that is reached, and that reaches the shop, without a network.
+
+use std::sync::{Arc, LazyLock, Mutex};
+
+use axum::{
+    Router,
+    body::Body,
+    http::{Request, header},
+};
+use merx_alipay::PrivateKey;
+use merx_alipay_sandbox::{Config, Outbound, Reply, Sandbox};
+use merx_kernel::{Secret, clock::BoxFuture};
+use merx_payment::{AlipayConfig, PaymentConfig};
+use merx_platform::{Deps, time::SeededEntropy};
+use merx_sql::Db;
+use merx_testkit::request;
+
+use super::Told as _;
+
+/// The seller at Alipay.
+pub const SELLER: &str = "2088000000000001";
+/// The application at Alipay.
+pub const APP: &str = "2021000000000001";
+
+const GATEWAY: &str = "http://alipay.test";
+const NOTIFY: &str = "http://shop.test/v1/payments/alipay/notifications";
+
+static SHOP_KEY: LazyLock<PrivateKey> =
+    LazyLock::new(|| PrivateKey::parse(include_str!("../keys/shop.pem")).unwrap());
+static ALIPAY_KEY: LazyLock<PrivateKey> =
+    LazyLock::new(|| PrivateKey::parse(include_str!("../keys/alipay.pem")).unwrap());
+
+/// A notification as it reached the shop, and what the shop said.
+#[derive(Clone, Debug)]
+pub struct Notified {
+    pub form: String,
+    pub reply: Reply,
+}
+
+/// The way from Alipay to the shop.
+#[derive(Default)]
+pub struct Line {
+    /// A line that is left open keeps the shop, and the shop its Alipay, and that the line.
+    shop: Mutex<Option<Router>>,
+    notified: Mutex<Vec<Notified>>,
+}
+
+impl Line {
+    /// From now on this shop is at the other end, or none.
+    pub fn to(&self, shop: Option<Router>) {
+        *self.shop.lock().unwrap() = shop;
+    }
+    /// Posts a form to the shop's door for notifications.
+    pub async fn post(&self, form: String) -> Reply {
+        let Some(router) = self.shop.lock().unwrap().clone() else {
+            return Reply { status: 503, body: "the shop is closed".to_owned() };
+        };
+        let to = Request::post(NOTIFY).header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
+        let answer = request(&router, to.body(Body::from(form)).unwrap()).await;
+        Reply { status: answer.status.as_u16(), body: answer.text }
+    }
+    /// What reached the shop so far.
+    pub fn notified(&self) -> Vec<Notified> {
+        self.notified.lock().unwrap().clone()
+    }
+}
+
+/// Alipay's side of the [`Line`].
+struct Sender(Arc<Line>);
+
+impl Outbound for Sender {
+    fn post_form(&self, url: String, form: String) -> BoxFuture<Result<Reply, String>> {
+        assert_eq!(url, NOTIFY);
+        let line = self.0.clone();
+        Box::pin(async move {
+            let reply = line.post(form.clone()).await;
+            line.notified.lock().unwrap().push(Notified { form, reply: reply.clone() });
+            Ok(reply)
+        })
+    }
+}
+
+/// What the shop knows of it.
+pub fn payment_config() -> PaymentConfig {
+    PaymentConfig {
+        alipay: AlipayConfig {
+            app_id: APP.to_owned(),
+            seller_id: SELLER.to_owned(),
+            gateway_url: format!("{GATEWAY}/gateway.do"),
+            private_key: Secret::new(SHOP_KEY.to_pem().told()),
+            alipay_public_key: ALIPAY_KEY.public_key().told().to_pem().told(),
+            notify_url: NOTIFY.to_owned(),
+            return_url: None,
+        },
+    }
+}
+
+/// Alipay, and what it serves.
+pub async fn sandbox(deps: &Deps, db: Db, line: Arc<Line>) -> (Router, Sandbox) {
+    let config = Config {
+        app_id: APP.to_owned(),
+        seller_id: SELLER.to_owned(),
+        merchant_key: SHOP_KEY.public_key().told(),
+        alipay_key: ALIPAY_KEY.clone(),
+        public_url: GATEWAY.to_owned(),
+    };
+    // Its own randomness, sown by the shop's: nothing it does changes what the shop draws.
+    let mut seed = [0u8; 8];
+    deps.entropy.fill(&mut seed);
+    let entropy = Arc::new(SeededEntropy::new(u64::from_le_bytes(seed)));
+    let sender = Arc::new(Sender(line));
+    Sandbox::start(config, db, deps.clock.clone(), entropy, &deps.tasks, sender).await.told()
+}
