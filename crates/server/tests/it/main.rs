@@ -1,21 +1,8 @@
-//! The whole shop: in process on a virtual clock (`world`), and as the built binary under a harness (`process`).
+//! The built binary under a harness.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
-#![allow(clippy::print_stdout, reason = "figures and seeds are shown with --nocapture")]
-#![allow(clippy::cast_possible_truncation, reason = "counts and random picks of a test are small")]
+#![allow(clippy::print_stdout, reason = "figures are shown with --nocapture")]
+#![allow(clippy::cast_possible_truncation, reason = "counts of a test are small")]
 
-mod asks;
-mod auditor;
-mod cancellations;
-mod crowds;
-mod parcels;
 mod process;
 mod process_faults;
-mod routes;
-mod shop_rules;
-mod simulation;
-mod stories;
-mod visitors;
-mod ways_to_pay;
-mod world;
-mod wrong_ways;

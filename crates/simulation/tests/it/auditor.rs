@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use merx_sql::params;
 
-use crate::world::{Order, TEA, World};
+use merx_simulation::world::{Order, TEA, World};
 
 /// Check, what is done to the books, what undoes it.
 const WRONGS: &[(&str, &str, &str)] = &[

@@ -260,7 +260,7 @@ async fn a_foreign_object_in_a_body_is_the_same_as_none() {
     let objects = Objects::new().await;
     let world = &objects.world;
     let thief = world.buyer().await;
-    thief.fill(crate::world::TEA, 1).await;
+    thief.fill(merx_simulation::world::TEA, 1).await;
     let accepted = thief.quote().await;
     for (path, body) in [("quote", serde_json::json!({})), ("orders", accepted)] {
         let mut answers = Vec::new();

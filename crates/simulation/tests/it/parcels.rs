@@ -5,7 +5,7 @@ use std::time::Duration;
 use merx_kernel::Role;
 use serde_json::{Value, json};
 
-use crate::world::{Buyer, Order, TEA, World, email};
+use merx_simulation::world::{Buyer, Order, TEA, World, email};
 
 /// Costs 20.00 yuan; lies in the second warehouse only.
 const TRAY: &str = "TRAY-1";

@@ -3,7 +3,7 @@
 use axum::http::StatusCode;
 use merx_alipay_sandbox::Fault;
 
-use crate::world::{TEA, World};
+use merx_simulation::world::{TEA, World};
 
 #[tokio::test(start_paused = true)]
 async fn a_code_that_is_scanned_pays_the_order() {

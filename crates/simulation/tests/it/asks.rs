@@ -27,7 +27,7 @@ use tonic_reflection::pb::v1::{
     server_reflection_request::MessageRequest, server_reflection_response::MessageResponse,
 };
 
-use crate::world::{Ground, Told as _, World};
+use merx_simulation::world::{Ground, Told as _, World};
 
 const TOKEN: &str = "0123456789abcdefghjkmnpqrstvwxyz";
 

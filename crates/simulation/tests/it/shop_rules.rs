@@ -5,7 +5,7 @@ use std::time::Duration;
 use merx_server::shop::{self, Topology};
 use merx_sql::{LabelStats, Stats};
 
-use crate::world::{CUP, Order, TEA, Told as _, World, email};
+use merx_simulation::world::{CUP, Order, TEA, Told as _, World, email};
 
 /// What a whole purchase leaves behind, without the identities.
 #[derive(Debug, PartialEq, Eq)]

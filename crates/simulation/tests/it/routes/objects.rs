@@ -16,7 +16,7 @@ use merx_testkit::{Answer, TestApi, request};
 use serde_json::{Value, json};
 
 use super::described::Operation;
-use crate::world::{Buyer, CUP, Ground, Order, TEA, Told as _, World};
+use merx_simulation::world::{Buyer, CUP, Ground, Order, TEA, Told as _, World};
 
 /// Stands in everything that is the victim's alone: whoever reads it reads what is not theirs.
 pub const SECRET_STREET: &str = "不可外泄路 4711 号";

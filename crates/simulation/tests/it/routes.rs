@@ -13,7 +13,7 @@ use merx_kernel::Role;
 use merx_testkit::{Answer, TestApi};
 use serde_json::{Value, json};
 
-use crate::world::World;
+use merx_simulation::world::World;
 
 /// The only routes with an object in their path that anybody may see.
 const OPEN_TO_ALL: &[&str] = &["getCategory", "getErrorPage", "getOrderLink", "getPicture", "getProduct"];

@@ -7,7 +7,7 @@ use merx_kernel::Role;
 use merx_testkit::TestApi;
 use serde_json::{Value, json};
 
-use crate::world::{Buyer, CUP, Order, PASSWORD, TEA, World, email};
+use merx_simulation::world::{Buyer, CUP, Order, PASSWORD, TEA, World, email};
 
 /// One buyer may have three of it.
 const LIMITED: &str = "FIRST-FLUSH";

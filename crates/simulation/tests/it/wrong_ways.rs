@@ -7,7 +7,7 @@ use merx_alipay_sandbox::{EntryKind, Fault, Spoiled};
 use merx_kernel::Role;
 use serde_json::{Value, json};
 
-use crate::world::{Buyer, CUP, Order, TEA, World};
+use merx_simulation::world::{Buyer, CUP, Order, TEA, World};
 
 const fn minutes(count: u64) -> Duration {
     Duration::from_secs(60 * count)

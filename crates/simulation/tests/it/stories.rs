@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use merx_kernel::Role;
 use serde_json::Value;
 
-use crate::world::{Buyer, CUP, Order, TEA, World, story};
+use merx_simulation::world::{Buyer, CUP, Order, TEA, World, story};
 
 fn text<'a>(entry: &'a Value, field: &str) -> &'a str {
     entry[field].as_str().unwrap_or_default()

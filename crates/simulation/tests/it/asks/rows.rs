@@ -22,7 +22,7 @@ use merx_sql::{Query as _, params};
 use serde_json::json;
 use tonic::{Response, Status};
 
-use crate::world::{Buyer, CUP, Order, TEA, Told as _, World};
+use merx_simulation::world::{Buyer, CUP, Order, TEA, Told as _, World};
 
 /// What came of an ask, in words that are the same in every world.
 #[derive(Debug, PartialEq, Eq)]

@@ -11,8 +11,11 @@ use super::World;
 /// Somebody who buys.
 #[derive(Clone)]
 pub struct Buyer {
+    /// The account.
     pub account: AccountId,
+    /// The public API, logged in.
     pub api: TestApi,
+    /// Where goods go.
     pub address_id: String,
 }
 
@@ -163,8 +166,11 @@ pub async fn story(api: &TestApi, order: &Order) -> Vec<Value> {
 /// An order that was placed.
 #[derive(Clone, Debug)]
 pub struct Order {
+    /// The order.
     pub id: String,
+    /// Its payment.
     pub payment_id: String,
+    /// What it costs.
     pub total_minor: i64,
 }
 
@@ -184,5 +190,6 @@ impl Order {
 pub struct Attempt {
     /// Our number at Alipay.
     pub number: String,
+    /// Where it is paid.
     pub pay_url: String,
 }

@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use tokio::{net::TcpListener, sync::Barrier, task::JoinSet, time::Instant};
 use tokio_util::sync::CancellationToken;
 
-use crate::world::{Buyer, Ground, TEA, Told as _, World};
+use merx_simulation::world::{Buyer, Ground, TEA, Told as _, World};
 
 /// The one thing everybody wants.
 const RARE: &str = "RARE-1";

@@ -33,7 +33,9 @@ static ALIPAY_KEY: LazyLock<PrivateKey> =
 /// A notification as it reached the shop, and what the shop said.
 #[derive(Clone, Debug)]
 pub struct Notified {
+    /// What was sent.
     pub form: String,
+    /// What the shop said.
     pub reply: Reply,
 }
 

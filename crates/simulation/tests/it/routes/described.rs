@@ -4,7 +4,7 @@ use jsonschema::{Registry, Validator};
 use merx_testkit::Answer;
 use serde_json::{Value, json};
 
-use crate::world::World;
+use merx_simulation::world::World;
 
 /// Where the description stands among the schemas.
 const PLACE: &str = "urn:merx:description";

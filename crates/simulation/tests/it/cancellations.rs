@@ -9,7 +9,7 @@ use merx_testkit::Answer;
 use serde_json::{Value, json};
 use tokio::task::yield_now;
 
-use crate::world::{Buyer, CUP, Order, TEA, World, email};
+use merx_simulation::world::{Buyer, CUP, Order, TEA, World, email};
 
 /// How many points of the one are tried for the other to come in.
 const POINTS: usize = 40;

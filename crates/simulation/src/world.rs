@@ -46,6 +46,7 @@ pub const CUP: &str = "CUP-1";
 
 /// The value, or what went wrong in full.
 pub trait Told<T> {
+    /// The value.
     fn told(self) -> T;
 }
 impl<T> Told<T> for Result<T, Error> {
@@ -67,8 +68,11 @@ impl merx_http::outbound::Outbound for Nowhere {
 
 /// What a world stands on.
 pub struct Ground {
+    /// What the contexts are given.
     pub deps: Deps,
+    /// The database of Alipay.
     pub sandbox_db: Db,
+    /// Hears of every commit.
     pub trace: Arc<Trace>,
     /// Whether waiting costs nothing.
     pub is_virtual: bool,
@@ -123,14 +127,19 @@ impl Faults for Turns {
 
 /// A shop at work, and Alipay.
 pub struct World {
+    /// The shop.
     pub shop: Shop,
+    /// The shop at work.
     pub running: Running,
+    /// Alipay.
     pub sandbox: Sandbox,
     /// What Alipay serves.
     pub pages: Router,
+    /// The way from Alipay to the shop.
     pub line: Arc<Line>,
     /// What the shop mails.
     mails: MemoryMailbox,
+    /// What happened, in order.
     pub trace: Arc<Trace>,
     /// The public API with nobody logged in.
     pub api: TestApi,
