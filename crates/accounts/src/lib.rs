@@ -28,7 +28,7 @@ use tonic::service::Routes;
 
 pub use erasure_log::ErasureLog;
 pub use http::{AddressView, AddressesView, MeView, SessionView, SessionsView, TokensView};
-pub use passwords::Password;
+pub use passwords::{Password, Work as PasswordWork};
 pub use settings::Settings;
 pub use state::{Inner, State};
 pub use telling::Actor;

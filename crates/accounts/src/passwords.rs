@@ -10,10 +10,28 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use tokio::sync::Semaphore;
 
-/// KiB of memory, passes and lanes of Argon2id, from the OWASP Password Storage Cheat Sheet.
-const MEMORY_KIB: u32 = 19_456;
-const PASSES: u32 = 2;
-const LANES: u32 = 1;
+/// How much work a password is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Work {
+    /// KiB of memory.
+    pub memory_kib: u32,
+    /// Passes over it.
+    pub passes: u32,
+    /// Lanes.
+    pub lanes: u32,
+}
+
+impl Work {
+    /// As little as there is: for simulations, which make thousands of shops. Nobody's password may rest on it.
+    pub const LEAST: Self = Self { memory_kib: 8, passes: 1, lanes: 1 };
+}
+
+impl Default for Work {
+    /// From the OWASP Password Storage Cheat Sheet.
+    fn default() -> Self {
+        Self { memory_kib: 19_456, passes: 2, lanes: 1 }
+    }
+}
 
 /// A password as it is typed: at most [`Password::LENGTH_MAX`] characters.
 #[derive(Clone, Debug)]
@@ -86,10 +104,13 @@ pub struct Passwords {
     /// Working.
     workers: Arc<Semaphore>,
     evaluated: Counter,
+    /// Whether the work is done on the task that asks: where no thread but the caller's may decide what comes first.
+    in_place: bool,
+    cost: Work,
 }
 
 impl Passwords {
-    /// With so many workers and so many waiting. Makes one hash, some 20 ms.
+    /// With so many workers and so many waiting; on threads of its own, unless `in_place`. Makes one hash, some 20 ms.
     ///
     /// # Errors
     /// `Internal` when the parameters are refused.
@@ -98,11 +119,13 @@ impl Passwords {
         waiting_max: usize,
         entropy: Arc<dyn Entropy>,
         metrics: &Metrics,
+        in_place: bool,
+        cost: Work,
     ) -> Result<Self> {
         let mut nobodys = [0u8; 32];
         entropy.fill(&mut nobodys);
         Ok(Self {
-            dummy: hash(&nobodys, salt(&*entropy))?,
+            dummy: hash(&nobodys, salt(&*entropy), cost)?,
             entropy,
             queue: Arc::new(Semaphore::new(workers + waiting_max)),
             workers: Arc::new(Semaphore::new(workers)),
@@ -111,6 +134,8 @@ impl Passwords {
                 "Passwords hashed or verified",
                 Counter::default(),
             ),
+            in_place,
+            cost,
         })
     }
 
@@ -119,8 +144,8 @@ impl Passwords {
     /// # Errors
     /// `accounts.login_busy` when the queue is full.
     pub async fn hash(&self, password: Password) -> Result<String> {
-        let salt = salt(&*self.entropy);
-        self.work(move || hash(password.0.expose().as_bytes(), salt)).await
+        let (salt, cost) = (salt(&*self.entropy), self.cost);
+        self.work(move || hash(password.0.expose().as_bytes(), salt, cost)).await
     }
 
     /// Whether the password is the one of `stored`. Without one it takes as long, and the answer is no.
@@ -130,7 +155,8 @@ impl Passwords {
     pub async fn verify(&self, password: Password, stored: Option<String>) -> Result<bool> {
         let exists = stored.is_some();
         let stored = stored.unwrap_or_else(|| self.dummy.clone());
-        let right = self.work(move || verify(password.0.expose().as_bytes(), &stored)).await?;
+        let cost = self.cost;
+        let right = self.work(move || verify(password.0.expose().as_bytes(), &stored, cost)).await?;
         Ok(right && exists)
     }
 
@@ -149,14 +175,19 @@ impl Passwords {
             drop((queued, working));
             result
         };
+        if self.in_place {
+            // Others come in, as they would while a thread works.
+            tokio::task::yield_now().await;
+            return job();
+        }
         tokio::task::spawn_blocking(job)
             .await
             .map_err(|e| Error::internal("a password worker died").with_source(e))?
     }
 }
 
-fn argon2() -> Result<Argon2<'static>> {
-    let params = Params::new(MEMORY_KIB, PASSES, LANES, None)
+fn argon2(cost: Work) -> Result<Argon2<'static>> {
+    let params = Params::new(cost.memory_kib, cost.passes, cost.lanes, None)
         .map_err(|e| Error::internal("the parameters of Argon2 are refused").with_source(e.to_string()))?;
     Ok(Argon2::new(Algorithm::Argon2id, Version::V0x13, params))
 }
@@ -167,14 +198,14 @@ fn salt(entropy: &dyn Entropy) -> [u8; 16] {
     salt
 }
 
-fn hash(password: &[u8], salt: [u8; 16]) -> Result<String> {
-    let hash = argon2()?.hash_password_with_salt(password, &salt);
+fn hash(password: &[u8], salt: [u8; 16], cost: Work) -> Result<String> {
+    let hash = argon2(cost)?.hash_password_with_salt(password, &salt);
     hash.map(|h| h.to_string())
         .map_err(|e| Error::internal("a password cannot be hashed").with_source(e.to_string()))
 }
 
-fn verify(password: &[u8], stored: &str) -> Result<bool> {
-    match argon2()?.verify_password(password, stored) {
+fn verify(password: &[u8], stored: &str, cost: Work) -> Result<bool> {
+    match argon2(cost)?.verify_password(password, stored) {
         Ok(()) => Ok(true),
         Err(argon2::password_hash::Error::PasswordInvalid) => Ok(false),
         Err(e) => Err(Error::internal("a stored password hash cannot be read").with_source(e.to_string())),

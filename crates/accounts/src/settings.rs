@@ -5,6 +5,8 @@ use std::time::Duration;
 use merx_kernel::{Error, Result};
 use serde::Deserialize;
 
+use crate::passwords::Work;
+
 /// The settings of accounts, `[accounts]` in the configuration.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -27,6 +29,9 @@ pub struct Settings {
     pub password_workers: usize,
     /// Log-ins that wait for a worker; more are answered 503.
     pub password_queue_max: usize,
+    /// How much work a password is. No file says it: nobody is to make it less.
+    #[serde(skip)]
+    pub password_work: Work,
 }
 
 impl Default for Settings {
@@ -41,6 +46,7 @@ impl Default for Settings {
             several_processes: false,
             password_workers: 2,
             password_queue_max: 128,
+            password_work: Work::default(),
         }
     }
 }

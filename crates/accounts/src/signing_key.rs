@@ -40,7 +40,7 @@ pub fn load_or_create(path: &Path, entropy: &dyn Entropy) -> Result<Secret<Vec<u
     }
 }
 
-/// Whole or not at all: written beside and renamed.
+/// Whole or not at all, and there to stay, also when the power fails: written beside and renamed.
 fn write(path: &Path, text: &str) -> io::Result<()> {
     let beside = path.with_extension("new");
     let mut options = OpenOptions::new();
@@ -51,5 +51,7 @@ fn write(path: &Path, text: &str) -> io::Result<()> {
     file.write_all(text.as_bytes())?;
     file.write_all(b"\n")?;
     file.sync_all()?;
-    fs::rename(beside, path)
+    fs::rename(beside, path)?;
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    fs::File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
 }

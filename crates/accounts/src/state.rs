@@ -122,6 +122,8 @@ impl State {
                 settings.password_queue_max,
                 deps.entropy.clone(),
                 &deps.metrics,
+                deps.db.is_inline(),
+                settings.password_work,
             )?,
             throttle: Mutex::default(),
             logins: rate(settings.logins_per_minute_max, settings.login_burst_max),

@@ -19,7 +19,8 @@ const SHIPMENTS: &str = "SELECT s.order_id, SUM(l.quantity) FROM shipping_shipme
  JOIN shipping_shipment_lines l ON l.shipment = s.shipment WHERE s.status <> 'cancelled' GROUP BY s.order_id";
 const SHIPPED_AND_CANCELLED: &str = "SELECT o.order_id FROM ordering_orders o
  JOIN shipping_shipments s ON s.order_id = o.order_id
- WHERE o.order_axis IN ('cancelled', 'rejected') AND s.dispatched_at IS NOT NULL GROUP BY o.order_id";
+ WHERE o.order_axis IN ('cancelled', 'rejected') AND s.dispatched_at IS NOT NULL
+ AND s.returned_at IS NULL GROUP BY o.order_id";
 const LINES_BEYOND: &str = "SELECT order_id, sku FROM ordering_lines
  WHERE shipped > quantity OR delivered > shipped OR shipped < 0 OR delivered < 0";
 const ORDERED: &str = "SELECT order_id, SUM(quantity) FROM ordering_lines GROUP BY order_id";
@@ -51,7 +52,7 @@ pub(crate) fn check(q: &mut Reader<'_>) -> Result<Check> {
     }
     shipped_at_most_ordered(q, &mut check)?;
     for order in q.query(SHIPPED_AND_CANCELLED, params![], |row| row.get::<OrderId>(0))? {
-        check.violation(format!("{order} is cancelled, and a shipment of it has left"));
+        check.violation(format!("{order} is cancelled, and a shipment of it has left and not come back"));
     }
     let beyond = |row: &merx_sql::Row| Ok((row.get::<OrderId>(0)?, row.get::<String>(1)?));
     for (order, sku) in q.query(LINES_BEYOND, params![], beyond)? {

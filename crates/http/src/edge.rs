@@ -139,6 +139,7 @@ fn with_edge_routes(mut routes: Vec<Route>, edge: &Edge) -> Vec<Route> {
     routes.push(
         Route::get("/livez", Access::Public, livez, &())
             .id("livez")
+            .group("service")
             .summary("Whether the process lives")
             .raw_response(200, &["text/plain"])
             .unlimited(PROBE),
@@ -146,6 +147,7 @@ fn with_edge_routes(mut routes: Vec<Route>, edge: &Edge) -> Vec<Route> {
     routes.push(
         Route::get("/readyz", Access::Public, readyz, &(edge.health.clone(), edge.clock.clone()))
             .id("readyz")
+            .group("service")
             .summary("Whether the process should be sent requests")
             .response::<Readiness>(200)
             .response::<Readiness>(503)
@@ -154,6 +156,7 @@ fn with_edge_routes(mut routes: Vec<Route>, edge: &Edge) -> Vec<Route> {
     routes.push(
         Route::get("/metrics", Access::Public, metrics, &edge.metrics)
             .id("metrics")
+            .group("service")
             .summary("Counters in the OpenMetrics text format")
             .raw_response(200, &["application/openmetrics-text"])
             .unlimited(PROBE),

@@ -18,6 +18,7 @@ use crate::{
     extract::IdempotencyKey,
     limits::Limits,
     problem::{Answer, Problem},
+    version::{set_etag, told_version},
 };
 
 /// How a request with a key begins.
@@ -115,10 +116,7 @@ impl Idempotent {
                 )
             })?,
         };
-        let mut response = respond(saved);
-        let replayed = HeaderName::from_static("idempotency-replayed");
-        response.headers_mut().insert(replayed, HeaderValue::from_static("true"));
-        Ok(response)
+        Ok(replayed(respond(saved)))
     }
 }
 
@@ -146,10 +144,23 @@ pub fn refusal(error: Error) -> Result<Saved> {
     answer(problem.status(), &body)
 }
 
-/// The response a saved answer stands for, byte for byte the same each time.
+/// The response, marked as the answer to a repetition.
+pub fn replayed(mut response: Response) -> Response {
+    let name = HeaderName::from_static("idempotency-replayed");
+    response.headers_mut().insert(name, HeaderValue::from_static("true"));
+    response
+}
+
+/// The response a saved answer stands for, byte for byte the same each time; the `version` it tells is its `ETag`.
 pub fn respond(saved: Saved) -> Response {
     let status = StatusCode::from_u16(saved.status).unwrap_or(StatusCode::OK);
     let refused = status.is_client_error() || status.is_server_error();
     let media = if refused { "application/problem+json" } else { "application/json" };
-    (status, [(header::CONTENT_TYPE, HeaderValue::from_static(media))], saved.body).into_response()
+    let version = if refused { None } else { told_version(&saved.body) };
+    let head = [(header::CONTENT_TYPE, HeaderValue::from_static(media))];
+    let mut response = (status, head, saved.body).into_response();
+    if let Some(version) = version {
+        set_etag(&mut response, version);
+    }
+    response
 }

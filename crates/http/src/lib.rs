@@ -41,7 +41,7 @@ pub use edge::{Edge, router};
 pub use example::example;
 pub use extract::{Caller, Form, IdempotencyKey, Path, Query, RawBody};
 pub use health::{Check, Health};
-pub use idempotent::{Begun, Idempotent, answer, refusal, respond};
+pub use idempotent::{Begun, Idempotent, answer, refusal, replayed, respond};
 pub use json::{Created, Json};
 pub use limits::Limits;
 pub use openapi::{Info, openapi};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use merx_kernel::PageRequest;
+use merx_kernel::{PageRequest, Permission};
 use schemars::{Schema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
@@ -28,6 +28,9 @@ impl Default for Info {
     }
 }
 
+/// The form of a version in `ETag` and `If-Match`.
+const VERSION: &str = "^\"[0-9]{1,18}\"$";
+
 /// Codes that any route may answer with a 4xx status.
 const COMMON: [&str; 6] = [
     "request.invalid",
@@ -50,6 +53,9 @@ const WITH_KEY: [&str; 3] =
 const WITH_VERSION: [&str; 2] = ["request.version_missing", "request.version_stale"];
 const SERVER_SIDE: [&str; 4] =
     ["internal", "request.overloaded", "request.timeout", "request.revocations_unknown"];
+
+/// What the tag of a group's routes for staff ends with.
+pub(crate) const STAFF: &str = "-staff";
 
 /// The description of these routes.
 pub fn openapi(routes: &[Route], info: &Info) -> Value {
@@ -175,6 +181,10 @@ fn headers() -> Value {
         "RateLimit-Policy": text("The limit: `\"client\";q=<requests>;w=<seconds>`."),
         "Retry-After": { "description": "Seconds to wait.", "schema": { "type": "integer", "minimum": 0 } },
         "X-Request-Id": text("The id of the request, also in the log."),
+        "ETag": {
+            "description": "The version of what is shown, for `If-Match`.", "required": true,
+            "schema": { "type": "string", "pattern": VERSION },
+        },
         "Idempotency-Replayed": text("`true` when this answers a repetition with the first answer."),
     })
 }
@@ -184,7 +194,7 @@ fn operation(facts: &RouteFacts, generator: &mut SchemaGenerator, problem: &Sche
     let mut set = |name: &str, value: Value| out.insert(name.to_owned(), value);
     set("operationId", json!(facts.id));
     set("summary", json!(facts.summary));
-    set("tags", json!([tag(facts.path)]));
+    set("tags", json!([tag(facts)]));
     if let Some(description) = facts.description {
         set("description", json!(description));
     }
@@ -211,9 +221,14 @@ fn operation(facts: &RouteFacts, generator: &mut SchemaGenerator, problem: &Sche
     Value::Object(out)
 }
 
-fn tag(path: &str) -> &str {
-    let first = path.trim_start_matches('/').trim_start_matches("v1/");
-    first.split('/').next().unwrap_or(first)
+/// What staff do stands apart from what buyers do.
+fn tag(facts: &RouteFacts) -> String {
+    let path = facts.path.trim_start_matches('/').trim_start_matches("v1/");
+    let group = facts.group.unwrap_or_else(|| path.split('/').next().unwrap_or(path));
+    match facts.access.permission() {
+        Some(permission) if permission != Permission::Shop => format!("{group}{STAFF}"),
+        _ => group.to_owned(),
+    }
 }
 
 fn access(access: Access) -> Value {
@@ -279,7 +294,7 @@ fn parameters(facts: &RouteFacts, generator: &mut SchemaGenerator) -> Vec<Value>
         out.push(json!({
             "name": "If-Match", "in": "header", "required": true,
             "description": "The ETag of what was read, so that no change of others is lost.",
-            "schema": { "type": "string", "pattern": "^\"[0-9]{1,18}\"$" },
+            "schema": { "type": "string", "pattern": VERSION },
         }));
     }
     if facts.idempotency == Some(Idempotency::Required) {
@@ -330,7 +345,12 @@ fn responses(facts: &RouteFacts, generator: &mut SchemaGenerator, problem: &Sche
     for (status, description, schema) in &facts.responses {
         let mut response = json!({ "description": description, "headers": header_refs(facts, false) });
         if let Some(schema) = schema {
-            response["content"] = json!({ "application/json": { "schema": schema(generator) } });
+            let schema = schema(generator);
+            // What tells its version tells it in the header too: [`Versioned`](crate::Versioned), [`crate::respond`].
+            if resolved(&schema, generator)["properties"]["version"].is_object() {
+                response["headers"]["ETag"] = json!({ "$ref": "#/components/headers/ETag" });
+            }
+            response["content"] = json!({ "application/json": { "schema": schema } });
         } else if let Some(media) = facts.raw_responses.get(status) {
             response["content"] = raw_content(media);
         }

@@ -62,12 +62,10 @@ impl<K: Ord + Clone> RateLimiter<K> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.forget_rested(now);
         let whole = self.cost * self.burst;
-        // No debt is larger than a whole burst: one that looks so was made before the clock was set back.
-        let told = state.rested_at.get(key).copied().unwrap_or(now);
-        let rested_at = told.clamp(now, now + whole);
-        if told > rested_at {
-            state.set(key, rested_at);
-        }
+        // No debt is larger than a whole burst: one that looks so was made before the clock was set back, which is no
+        // fault of the client's.
+        let told = state.rested_at.get(key).copied().filter(|told| *told <= now + whole);
+        let rested_at = told.unwrap_or(now).max(now);
         let after = rested_at + self.cost;
         let allowed = after - now <= whole;
         if allowed {

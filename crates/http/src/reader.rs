@@ -5,7 +5,10 @@ use std::{collections::BTreeMap, fmt::Write as _};
 
 use serde_json::Value;
 
-use crate::example::{example, example_named};
+use crate::{
+    example::{example, example_named},
+    openapi::STAFF,
+};
 
 const STYLE: &str = include_str!("reader/reader.css");
 
@@ -40,7 +43,7 @@ pub fn reader(description: &Value) -> String {
         ),
     );
     for (tag, operations) in &tags {
-        put(&mut out, format_args!("<details><summary>{}</summary><ul>", escaped(tag)));
+        put(&mut out, format_args!("<details><summary>{}</summary><ul>", heading(tag)));
         for operation in operations {
             put(
                 &mut out,
@@ -56,7 +59,7 @@ pub fn reader(description: &Value) -> String {
     }
     out.push_str("</nav><main>");
     for (tag, operations) in &tags {
-        put(&mut out, format_args!("<h2 id=\"tag-{0}\">{0}</h2>", escaped(tag)));
+        put(&mut out, format_args!("<h2 id=\"tag-{}\">{}</h2>", escaped(tag), heading(tag)));
         for operation in operations {
             page.operation(&mut out, operation);
         }
@@ -302,6 +305,14 @@ impl Page<'_> {
             }
         }
         call
+    }
+}
+
+/// A tag as people read it.
+fn heading(tag: &str) -> String {
+    match tag.strip_suffix(STAFF) {
+        Some(group) => format!("{}, for staff", escaped(group)),
+        None => escaped(tag),
     }
 }
 

@@ -43,6 +43,7 @@ pub(crate) struct RouteFacts {
     pub summary: &'static str,
     pub description: Option<&'static str>,
     pub access: Access,
+    pub group: Option<&'static str>,
     pub idempotency: Option<Idempotency>,
     pub body: Option<(BodyForm, SchemaOf)>,
     pub query: Option<SchemaOf>,
@@ -100,6 +101,7 @@ impl Route {
             summary: "",
             description: None,
             access,
+            group: None,
             body: None,
             query: None,
             params: BTreeMap::new(),
@@ -118,6 +120,12 @@ impl Route {
     #[must_use]
     pub const fn id(mut self, id: &'static str) -> Self {
         self.facts.id = id;
+        self
+    }
+    /// What it belongs to, a heading of the description: a context's name. The first step of its path unless told.
+    #[must_use]
+    pub const fn group(mut self, group: &'static str) -> Self {
+        self.facts.group = Some(group);
         self
     }
     /// One line on what it does.
@@ -233,6 +241,14 @@ impl Route {
     /// Who may use it.
     pub const fn access(&self) -> Access {
         self.facts.access
+    }
+    /// The statuses of its answers when it does what it is asked.
+    pub fn statuses(&self) -> impl Iterator<Item = u16> {
+        self.facts.responses.iter().map(|(status, ..)| *status)
+    }
+    /// Whether its requests carry an `Idempotency-Key`.
+    pub fn is_keyed(&self) -> bool {
+        self.facts.idempotency == Some(Idempotency::Required)
     }
     /// The codes of its own.
     pub fn codes(&self) -> &[&'static str] {

@@ -33,7 +33,9 @@ pub(crate) fn whole_numbers(text: &[u8]) -> Cow<'_, [u8]> {
     while let Some(&first) = rest.first() {
         let end = match first {
             b'"' => string_end(rest),
-            b'-' | b'0'..=b'9' => rest.iter().position(|b| !b"+-.eE0123456789".contains(b)).unwrap_or(rest.len()),
+            b'-' | b'0'..=b'9' => {
+                rest.iter().position(|b| !b"+-.eE0123456789".contains(b)).unwrap_or(rest.len())
+            }
             _ => 1,
         };
         let (token, after) = rest.split_at(end);

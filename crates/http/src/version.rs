@@ -7,7 +7,7 @@ use axum::{
 };
 use http::{HeaderValue, header, request::Parts};
 use merx_kernel::{Error, ErrorKind, Result};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{json::Json, problem::Problem};
 
@@ -65,9 +65,22 @@ pub struct Versioned<T> {
 impl<T: Serialize> IntoResponse for Versioned<T> {
     fn into_response(self) -> Response {
         let mut response = Json(self.body).into_response();
-        if let Ok(tag) = HeaderValue::from_str(&format!("\"{}\"", self.version)) {
-            response.headers_mut().insert(header::ETAG, tag);
-        }
+        set_etag(&mut response, self.version);
         response
     }
+}
+
+pub(crate) fn set_etag(response: &mut Response, version: i64) {
+    if let Ok(tag) = HeaderValue::from_str(&format!("\"{version}\"")) {
+        response.headers_mut().insert(header::ETAG, tag);
+    }
+}
+
+/// The version an answer tells of what it shows.
+pub(crate) fn told_version(body: &str) -> Option<i64> {
+    #[derive(Deserialize)]
+    struct Told {
+        version: i64,
+    }
+    serde_json::from_str::<Told>(body).ok().map(|told| told.version)
 }

@@ -42,12 +42,18 @@ pub enum Guard {
     TokenAlgorithm,
     /// A code that is mailed bears five guesses.
     CodeGuesses,
+    /// Guesses at the password of an account are counted, and beyond the limits not evaluated.
+    LoginLimiter,
     /// Addresses given by people are reached only when they are public.
     OutboundAddress,
     /// A webhook keeps its id through every retry and replay.
     WebhookId,
     /// The facts of one subject go one after another.
     PartitionKey,
+    /// A rule over several rows first writes a row that all under it write.
+    GuardRow,
+    /// A commit is on the disk before it is acknowledged.
+    Fsync,
 }
 
 impl Guard {
@@ -71,9 +77,12 @@ impl Guard {
         Self::ShipmentHold,
         Self::TokenAlgorithm,
         Self::CodeGuesses,
+        Self::LoginLimiter,
         Self::OutboundAddress,
         Self::WebhookId,
         Self::PartitionKey,
+        Self::GuardRow,
+        Self::Fsync,
     ];
 
     /// The name in `MERX_GUARDS_OFF` and in the report.
@@ -97,9 +106,12 @@ impl Guard {
             Self::ShipmentHold => "shipment-hold",
             Self::TokenAlgorithm => "token-algorithm",
             Self::CodeGuesses => "code-guesses",
+            Self::LoginLimiter => "login-limiter",
             Self::OutboundAddress => "outbound-address",
             Self::WebhookId => "webhook-id",
             Self::PartitionKey => "partition-key",
+            Self::GuardRow => "guard-row",
+            Self::Fsync => "synchronous-full",
         }
     }
 

@@ -4,6 +4,7 @@ use merx_contracts::events::{
     LocalText,
     ordering::{
         OrderAwaitingPaymentV2, OrderCancelledV2, OrderCompletedV2, OrderPaidV2, OrderRefunded, OrderShipped,
+        OrderShippedV2, TitledLine,
     },
 };
 use merx_kernel::{Error, Money, Result, Timestamp};
@@ -153,12 +154,13 @@ impl Templates {
                 context! { number => fact.number, amount => words.money(fact.amount) }
             }
             Template::OrderShipped => {
-                let fact: OrderShipped = fact(parameters)?;
-                let lines: Vec<Value> = fact
-                    .lines
-                    .iter()
-                    .map(|l| context! { sku => l.sku.as_str(), quantity => l.quantity.get() })
-                    .collect();
+                let old = || fact::<OrderShipped>(parameters).map(OrderShippedV2::from);
+                let fact: OrderShippedV2 = fact(parameters).or_else(|_| old())?;
+                let line = |line: TitledLine| {
+                    let (title, options) = (words.text(line.title), words.text(line.options));
+                    context! { title => title, options => options, quantity => line.quantity.get() }
+                };
+                let lines: Vec<Value> = fact.lines.into_iter().map(line).collect();
                 context! {
                     number => fact.number, carrier => fact.carrier, tracking_number => fact.tracking_number,
                     lines => lines, complete => fact.complete,

@@ -14,7 +14,7 @@ pub(crate) const fn fact_of(event: &Event) -> Option<&'static str> {
     match event {
         Event::OrderAwaitingPayment(_) => Some(facts::OrderAwaitingPaymentV2::TYPE),
         Event::OrderPaid(_) | Event::QuarantineAccepted(_) => Some(facts::OrderPaidV2::TYPE),
-        Event::OrderShipped(_) => Some(facts::OrderShipped::TYPE),
+        Event::OrderShipped(_) => Some(facts::OrderShippedV2::TYPE),
         Event::OrderCancelled(_) => Some(facts::OrderCancelledV2::TYPE),
         Event::LatePaymentRefunded(_) | Event::OverpaymentRefunded(_) | Event::OrderRefunded(_) => {
             Some(facts::OrderRefunded::TYPE)
@@ -44,14 +44,14 @@ pub(crate) fn message(cause: &Cause, event: &Event, record: &Record) -> Result<O
         }
         Event::OrderShipped(shipped) => {
             let shipment = record.shipments.iter().find(|known| known.shipment_id == shipped.shipment_id);
-            cause.envelope(&facts::OrderShipped {
+            cause.envelope(&facts::OrderShippedV2 {
                 order_id,
                 number,
                 account_id,
                 shipment_id: shipped.shipment_id,
                 carrier: shipped.carrier.clone(),
                 tracking_number: shipped.tracking_number.clone(),
-                lines: shipment.map(|s| s.lines.iter().map(line).collect()).unwrap_or_default(),
+                lines: shipment.map(|s| titled(&s.lines, record)).unwrap_or_default(),
                 complete: shipped.complete,
             })
         }
@@ -93,6 +93,12 @@ fn text(text: &LocalText) -> contract::LocalText {
     contract::LocalText { zh: text.zh.clone(), en: text.en.clone() }
 }
 
-fn line(packed: &PackedLine) -> facts::Line {
-    facts::Line { sku: packed.sku.clone(), quantity: packed.quantity }
+/// What was packed, as it was called when it was ordered.
+fn titled(packed: &[PackedLine], record: &Record) -> Vec<facts::TitledLine> {
+    let line = |packed: &PackedLine| {
+        let agreed = record.lines.iter().map(|line| &line.agreed).find(|agreed| agreed.sku == packed.sku)?;
+        let (title, options) = (text(&agreed.title), text(&agreed.options));
+        Some(facts::TitledLine { sku: packed.sku.clone(), title, options, quantity: packed.quantity })
+    };
+    packed.iter().filter_map(line).collect()
 }

@@ -23,13 +23,13 @@ pub const ENV_PREFIX: &str = "MERX__";
 /// Loads a configuration: every key missing from `file` and `env` keeps its default.
 ///
 /// # Errors
-/// `Invalid` `config.invalid` with the path of the key as the refused property; `NotFound` or `Internal`
+/// `Invalid` `config.invalid` with the path of each wrong key as a refused property; `NotFound` or `Internal`
 /// `config.unreadable` when the file cannot be read.
 pub fn load<T>(file: Option<&Path>, env: impl IntoIterator<Item = (String, String)>) -> Result<T>
 where
     T: DeserializeOwned,
 {
-    T::deserialize(read(file, env)?).map_err(invalid)
+    taken(read(file, env)?)
 }
 
 fn read(file: Option<&Path>, env: impl IntoIterator<Item = (String, String)>) -> Result<Node> {
@@ -69,7 +69,7 @@ pub fn show<T: DeserializeOwned>(
     documented: &str,
 ) -> Result<Vec<Shown>> {
     let given = read(file, env)?;
-    T::deserialize(given.clone()).map_err(invalid)?;
+    taken::<T>(given.clone())?;
     let mut all = parse(documented, Origin::Default)?;
     all.overlay(given);
     let secrets = Arc::default();
@@ -93,7 +93,28 @@ pub fn show<T: DeserializeOwned>(
 /// # Errors
 /// As [`load`].
 pub fn load_text<T: DeserializeOwned>(text: &str, name: &str) -> Result<T> {
-    T::deserialize(parse(text, Origin::File(name.into()))?).map_err(invalid)
+    taken(parse(text, Origin::File(name.into()))?)
+}
+
+/// Wrong keys that are told of at once.
+const TOLD_MAX: usize = 20;
+
+/// Reads the values. A reader stops at what is wrong; so that all of it is told at once, it is taken out, and the rest read
+/// again.
+fn taken<T: DeserializeOwned>(mut root: Node) -> Result<T> {
+    let mut wrong = match T::deserialize(root.clone()) {
+        Ok(taken) => return Ok(taken),
+        Err(problem) => vec![problem],
+    };
+    while wrong.len() < TOLD_MAX && wrong.last().is_some_and(|problem| root.take_out(problem)) {
+        match T::deserialize(root.clone()) {
+            // What was taken out may be missed now.
+            Err(problem) if wrong.iter().all(|known| known.path() != problem.path()) => wrong.push(problem),
+            _ => break,
+        }
+    }
+    let error = Error::new(ErrorKind::Invalid, "config.invalid", "The configuration is not valid.");
+    Err(wrong.into_iter().fold(error, |error, problem| error.with_field(problem.path(), problem.detail())))
 }
 
 /// The environment variables that are ours, in order of name.

@@ -9,9 +9,10 @@ use tonic::service::Routes;
 use crate::{
     activity::Activity,
     bus::{Bus, EmbeddedBus, Settled, Subscription},
+    faults::Seam,
     projection::Projection,
     rpc::Peer,
-    saga::{AnySaga, EngineDeps, SagaEngine},
+    saga::{self, AnySaga, EngineDeps, SagaEngine},
     store::Store,
     tasks::Tasks,
     telemetry::Metrics,
@@ -46,6 +47,8 @@ pub struct Deps {
     pub metrics: Metrics,
     /// Work in the background is told here.
     pub activity: Activity,
+    /// Where a simulation puts faults in; empty in production.
+    pub faults: Seam,
 }
 
 impl Deps {
@@ -60,6 +63,7 @@ impl Deps {
             peers: BTreeMap::new(),
             metrics: Metrics::new(),
             activity: Activity::new(),
+            faults: Seam::default(),
         }
     }
 
@@ -87,7 +91,9 @@ impl Deps {
             metrics: self.metrics.clone(),
             activity: self.activity.clone(),
         };
-        SagaEngine::new(deps, kinds)
+        let fault = (!self.faults.is_empty())
+            .then(|| -> Arc<dyn saga::fault::Fault> { Arc::new(self.faults.clone()) });
+        SagaEngine::with(deps, kinds, saga::Limits::default(), fault)
     }
 }
 

@@ -5,6 +5,7 @@
 //! case; nothing else of the calling task is visible to the called code.
 
 mod error;
+mod faulty;
 mod wire;
 
 use std::{
@@ -23,7 +24,7 @@ use tokio::time::Instant;
 use tonic::{Status, body::Body};
 use tower::{Service, ServiceExt as _};
 
-use crate::{tasks::panic_text, trace};
+use crate::{faults::Seam, tasks::panic_text, trace};
 
 pub use error::{answer, ask, error_of, status_of};
 pub use wire::{Served, Token};
@@ -110,6 +111,16 @@ impl Peer {
 
     fn over(transport: impl Transport + 'static) -> Self {
         Self { transport: Arc::new(transport), caller: None }
+    }
+
+    /// The same way to `context` with the faults of a simulation on it.
+    #[must_use]
+    pub fn with_faults(self, faults: &Seam, context: &'static str) -> Self {
+        if faults.is_empty() {
+            return self;
+        }
+        let transport = Arc::new(faulty::Faulty::new(self.transport, faults.clone(), context));
+        Self { transport, ..self }
     }
 
     /// The same way, used in the name of `caller` (the name of a context).
@@ -246,28 +257,32 @@ struct Loopback {
 impl Transport for Loopback {
     fn call(&self, request: Request<Body>) -> BoxFuture<'static, Response<Body>> {
         let (inner, deliveries) = (self.inner.clone(), self.deliveries);
-        Box::pin(async move {
-            let (parts, body) = request.into_parts();
-            let carried = async {
-                let body = Carried::collect(body).await?;
-                let mut response = None;
-                for _ in 0..deliveries {
-                    // Only what a wire carries: method, path, headers, bytes. Extensions stay behind.
-                    let mut delivered = Request::new(body.replay());
-                    *delivered.method_mut() = parts.method.clone();
-                    *delivered.uri_mut() = parts.uri.clone();
-                    *delivered.headers_mut() = parts.headers.clone();
-                    let (head, body) = inner.call(delivered).await.into_parts();
-                    let mut answered = Response::new(Carried::collect(body).await?.replay());
-                    *answered.status_mut() = head.status;
-                    *answered.headers_mut() = head.headers;
-                    response = Some(answered);
-                }
-                response.ok_or_else(|| Status::internal("the call was never delivered"))
-            };
-            carried.await.unwrap_or_else(Status::into_http)
-        })
+        Box::pin(async move { carried(&*inner, request, deliveries).await.unwrap_or_else(Status::into_http) })
     }
+}
+
+/// Carries a call out so many times, each from its bytes; the last answer counts.
+async fn carried(
+    inner: &dyn Transport,
+    request: Request<Body>,
+    deliveries: usize,
+) -> Result<Response<Body>, Status> {
+    let (parts, body) = request.into_parts();
+    let body = Carried::collect(body).await?;
+    let mut response = None;
+    for _ in 0..deliveries {
+        // Only what a wire carries: method, path, headers, bytes. Extensions stay behind.
+        let mut delivered = Request::new(body.replay());
+        *delivered.method_mut() = parts.method.clone();
+        *delivered.uri_mut() = parts.uri.clone();
+        *delivered.headers_mut() = parts.headers.clone();
+        let (head, body) = inner.call(delivered).await.into_parts();
+        let mut answered = Response::new(Carried::collect(body).await?.replay());
+        *answered.status_mut() = head.status;
+        *answered.headers_mut() = head.headers;
+        response = Some(answered);
+    }
+    response.ok_or_else(|| Status::internal("the call was never delivered"))
 }
 
 /// A body as the bytes and trailers it is on a wire.

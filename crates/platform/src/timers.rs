@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     activity::{Activity, Busy},
+    faults::{Point, Seam},
     module::Deps,
     store::{Store, TimerRow},
     tasks::{Tasks, panic_text},
@@ -35,6 +36,8 @@ const BACKOFF: Backoff = Backoff { min: Duration::from_secs(1), max: Duration::f
 const POLL_EVERY: Duration = Duration::from_secs(30);
 const READ_PAUSE: Duration = Duration::from_secs(1);
 const HANDLER_LIMIT: Duration = Duration::from_secs(60);
+/// How late a simulation lets a timer be.
+const LATE_MAX: Duration = Duration::from_secs(90);
 
 /// A timer that is due.
 #[derive(Clone, Debug)]
@@ -121,6 +124,7 @@ pub struct TimerRunner {
     activity: Activity,
     metrics: Metrics,
     store: Store,
+    faults: Seam,
     handlers: BTreeMap<&'static str, Arc<dyn OnTimer>>,
 }
 
@@ -171,6 +175,7 @@ impl TimerRunner {
             activity: deps.activity.clone(),
             metrics: deps.metrics.clone(),
             store,
+            faults: deps.faults.clone(),
             handlers: handlers.iter().map(|handler| (handler.kind, handler.handler.clone())).collect(),
         }
     }
@@ -271,13 +276,19 @@ impl TimerRunner {
         let now = self.clock.now();
         let done = std::mem::take(&mut run.done);
         run.next_at = None;
+        let mut late_at = None;
         for row in rows {
             if row.next_at > now {
                 run.next_at = Some(row.next_at);
-                return;
+                break;
             }
             let name = (row.kind.clone(), row.key);
             if run.firing.len() >= FIRING_MAX || run.firing.contains(&name) {
+                continue;
+            }
+            if let Some(late) = self.faults.span(Point::TimerLate, &row.kind, LATE_MAX) {
+                let at = now.plus(late);
+                late_at = Some(late_at.map_or(at, |earlier: Timestamp| earlier.min(at)));
                 continue;
             }
             run.firing.insert(name.clone());
@@ -286,6 +297,7 @@ impl TimerRunner {
             let forgotten = done.contains(&(name, row.due_at));
             run.jobs.push(async move { runner.fire(row, forgotten).await }.boxed());
         }
+        run.next_at = [run.next_at, late_at].into_iter().flatten().min();
     }
 
     async fn fire(&self, row: TimerRow, forgotten: bool) -> Event {
@@ -316,7 +328,7 @@ impl TimerRunner {
         let fired = async {
             tokio::select! {
                 biased;
-                fired = handler.fire(timer) => fired,
+                fired = self.hand_over(&**handler, timer) => fired,
                 () = self.clock.sleep(HANDLER_LIMIT) => Err(Error::new(
                     ErrorKind::Timeout,
                     "timers.handler_timeout",
@@ -329,6 +341,19 @@ impl TimerRunner {
         AssertUnwindSafe(fired).catch_unwind().await.unwrap_or_else(|panic| {
             Err(Error::internal(format!("the handler panicked: {}", panic_text(&*panic))))
         })
+    }
+
+    /// Calls the handler; in a simulation twice, or with a failure before or after it.
+    async fn hand_over(&self, handler: &dyn OnTimer, timer: DueTimer) -> Result<()> {
+        let (faults, kind) = (&self.faults, timer.row.kind.clone());
+        if let Some(error) = faults.error(Point::TimerFailsBefore, &kind) {
+            return Err(error);
+        }
+        if faults.strikes(Point::TimerTwice, &kind) {
+            handler.fire(timer.clone()).await?;
+        }
+        handler.fire(timer).await?;
+        faults.error(Point::TimerFailsAfter, &kind).map_or(Ok(()), Err)
     }
 
     fn note(&self, row: &TimerRow, result: Result<()>) {

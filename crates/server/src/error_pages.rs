@@ -11,6 +11,7 @@ include!(concat!(env!("OUT_DIR"), "/error_pages.rs"));
 pub fn route() -> Route {
     Route::get("/docs/errors/{code}", Access::Public, page, &())
         .id("getErrorPage")
+        .group("service")
         .summary("What an error code means and what to do; Markdown")
         .raw_response(200, &["text/markdown"])
         .errors(&["request.no_error_page"])

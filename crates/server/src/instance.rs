@@ -21,7 +21,7 @@ use crate::{
     cli::Place,
     config::{self, Config, DatabaseConfig, GrpcConfig, HttpConfig, OrdersConfig},
     demo::{self, Demo},
-    files,
+    files, kill_points,
     shop::{self, Settings, Shop, Topology},
 };
 
@@ -81,12 +81,12 @@ pub fn open(config: &Config, mode: Mode) -> Result<Shop> {
     let entropy: Arc<dyn Entropy> = Arc::new(OsEntropy);
     let mut options = DbOptions::new(clock.clone());
     options.read_only = mode == Mode::ReadOnly;
-    let db = Db::open(&config.database_url(), options, &shop::sequenced())?;
+    let db = Db::open(&config.database_url(), kill_points::in_steps(options), &shop::sequenced())?;
     let keys = match mode {
         Mode::ReadWrite => Keys::load(config, &*entropy)?,
         Mode::ReadOnly => Keys { signing: unused_key(&*entropy), codes: unused_key(&*entropy) },
     };
-    let settings = settings(config, keys, clock.clone(), entropy.clone())?;
+    let settings = settings(config, mode, keys, clock.clone(), entropy.clone())?;
     Shop::wire(Deps::new(db, clock, entropy), settings)
 }
 
@@ -114,11 +114,14 @@ impl Keys {
 /// `config.invalid`; `Internal` when a client for what is outside cannot be set up.
 pub fn settings(
     config: &Config,
+    mode: Mode,
     keys: Keys,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
 ) -> Result<Settings> {
     let objects: Arc<dyn ObjectStore> = match config.objects.place(&config.data_dir)? {
+        // What a running shop has not finished writing is not for who only reads to clear away.
+        ObjectsPlace::Folder(folder) if mode == Mode::ReadOnly => Arc::new(FolderStore::beside(folder)),
         ObjectsPlace::Folder(folder) => Arc::new(FolderStore::open(folder)?),
         ObjectsPlace::S3 { .. } => Arc::new(S3Store::open(&config.objects, clock, entropy)?),
     };
@@ -206,7 +209,7 @@ fn open_file(path: &Path, mode: Mode) -> Result<Db> {
     let mut options = DbOptions::new(Arc::new(SystemClock));
     options.read_only = mode == Mode::ReadOnly;
     options.readers = 1;
-    Db::open(&format!("sqlite:{}", path.display()), options, &[])
+    Db::open(&format!("sqlite:{}", path.display()), kill_points::in_steps(options), &[])
 }
 
 /// Refuses a folder whose database `merx up` did not make: a real shop gets no demo by mistake.

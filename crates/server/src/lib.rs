@@ -11,6 +11,7 @@ mod error_pages;
 pub mod files;
 pub mod grpc;
 pub mod instance;
+pub mod kill_points;
 mod order_link;
 pub mod run;
 pub mod shop;

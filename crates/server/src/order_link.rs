@@ -20,6 +20,7 @@ GET  /v1/orders           Authorization: Bearer &lt;access_token&gt;</pre></html
 pub fn route() -> Route {
     Route::get("/order-links/{token}", Access::Public, page, &())
         .id("getOrderLink")
+        .group("ordering")
         .summary("Where the link in a guest's mail leads; HTML")
         .raw_response(200, &["text/html"])
 }

@@ -23,6 +23,7 @@ use crate::{
     files::{self, DataFolder},
     grpc,
     instance::{self, Mode},
+    kill_points,
     shop::{self, Running, Shop},
 };
 
@@ -58,7 +59,7 @@ pub async fn up(args: Up) -> Result<()> {
     let past = (!args.without_history).then_some((&config, &sandbox_db));
     demo::load(&shop, &mut demo, &args.data, past).await?;
     let letters = merx_notification::viewer::router(Folder::new(args.data.join(files::MAILS)))?;
-    let pages = sandbox(&shop, &demo, sandbox_db.clone()).await?;
+    let pages = kill_points::in_replies("sandbox", sandbox(&shop, &demo, sandbox_db.clone()).await?);
     let running = shop.start().await?;
     let stop = CancellationToken::new();
     let limits = &config.http.limits;
@@ -210,7 +211,8 @@ async fn run(
             stop.cancel();
         };
         let HttpConfig { limits, trusted_proxies, .. } = &config.http;
-        merx_http::serve(doors.api, running.router, limits, trusted_proxies, tasks, told).await;
+        let router = kill_points::in_replies("shop", running.router);
+        merx_http::serve(doors.api, router, limits, trusted_proxies, tasks, told).await;
         let ended = tasks.shutdown(SHUTDOWN_MAX).await;
         shop.deps.db.close().await;
         // The next start would replace it: one that stays does no harm.

@@ -16,6 +16,11 @@ impl Dice {
     pub fn of(world: &World) -> Self {
         Self(SeededEntropy::new(u64::from_le_bytes(world.shop.deps.ids.random_bytes())))
     }
+    /// Dice of the person of this name in the run of `seed`, whoever else is there.
+    pub fn named(seed: u64, name: &str) -> Self {
+        let mix = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
+        Self(SeededEntropy::new(name.as_bytes().iter().fold(seed ^ 0xcbf2_9ce4_8422_2325, mix)))
+    }
     /// A number below `end`.
     pub fn below(&self, end: u64) -> u64 {
         let mut bytes = [0; 8];

@@ -6,6 +6,10 @@
 #![allow(clippy::cast_possible_truncation, reason = "counts and random picks of a run are small")]
 
 pub mod dice;
+pub mod faults;
+pub mod people;
+pub mod report;
 pub mod run;
 pub mod scenarios;
+pub mod shrink;
 pub mod world;

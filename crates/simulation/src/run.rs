@@ -3,15 +3,27 @@
 //!
 //! `MERX_SIM_SEEDS=1000` runs a thousand seeds more than usual, `MERX_SIM_FIRST=7001` begins at another seed.
 
-use std::{collections::BTreeSet, env, process::Command, thread};
+mod panics;
+
+use std::{collections::BTreeSet, env, fmt, process::Command, sync::OnceLock, time::Duration};
 
 use merx_server::shop::Topology;
 use merx_testkit::Happened;
 
-use crate::world::{Ground, World};
+use crate::{
+    faults::Plan,
+    world::{Ground, Touched, World},
+};
 
 /// Seeds that always run.
 const SEEDS: u64 = 20;
+/// The longest that a run may take on its own clock: one that takes longer hangs. Some see the two weeks go by after
+/// which a parcel is taken for received.
+const LIFE_MAX: Duration = Duration::from_secs(18 * 24 * 3600);
+/// How much of what happened last is told of a run that failed.
+const TAIL: usize = 12;
+/// The most characters of one thing that happened.
+const TOLD_CHARS_MAX: usize = 400;
 
 /// A number of the environment, or the usual one.
 pub fn number(name: &str, usual: u64) -> u64 {
@@ -24,48 +36,110 @@ pub fn seeds() -> impl Iterator<Item = u64> {
     first..first + SEEDS + number("MERX_SIM_SEEDS", 0)
 }
 
-/// Says from what a failed run can be repeated.
-struct Repeat(u64);
-
-impl Drop for Repeat {
-    fn drop(&mut self) {
-        if thread::panicking() {
-            let head = Command::new("git").args(["rev-parse", "--short", "HEAD"]).output();
-            let commit = head.map(|out| String::from_utf8_lossy(&out.stdout).trim().to_owned());
-            println!("SEED={} COMMIT={}", self.0, commit.unwrap_or_default());
-        }
-    }
-}
-
-/// What a run did, on a runtime and a clock of its own.
-fn run<F: Future<Output = World>>(seed: u64, life: impl Fn(World) -> F) -> (u64, Vec<Happened>) {
-    let _repeat = Repeat(seed);
-    let mut runtime = tokio::runtime::Builder::new_current_thread();
-    let runtime = runtime.enable_all().start_paused(true).build().unwrap();
-    runtime.block_on(async {
-        let topology = [Topology::Local, Topology::Loopback, Topology::LoopbackTwice][(seed % 3) as usize];
-        let world = life(World::on(Ground::interleaved(seed), topology, |_| {}).await).await;
-        let trace = world.trace.clone();
-        world.finish_whatever_alarmed().await;
-        (trace.hash(), trace.take())
+/// The commit of the source, for the report.
+pub fn commit() -> &'static str {
+    static COMMIT: OnceLock<String> = OnceLock::new();
+    COMMIT.get_or_init(|| {
+        let head = Command::new("git").args(["rev-parse", "--short", "HEAD"]).output();
+        head.map(|out| String::from_utf8_lossy(&out.stdout).trim().to_owned()).unwrap_or_default()
     })
 }
 
-/// Runs every seed twice; answers the hashes.
+/// What a run did.
+#[derive(Debug)]
+pub struct Lived {
+    /// The hash of everything that happened in it.
+    pub hash: u64,
+    /// Everything that happened in it.
+    pub happened: Vec<Happened>,
+    /// What it touched.
+    pub touched: Touched,
+}
+
+/// Why a run failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// In the words of whoever noticed.
+    pub why: String,
+    /// What happened last.
+    pub tail: Vec<String>,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}", self.why)?;
+        self.tail.iter().try_for_each(|line| writeln!(f, "    … {line}"))
+    }
+}
+
+/// One run of one seed, on a runtime and a clock of its own. A panic anywhere in it, also in a task that outlives it, is
+/// its failure.
+///
+/// # Errors
+/// Why it failed.
+pub fn live<F: Future<Output = World>>(
+    seed: u64,
+    plan: &Plan,
+    life: &impl Fn(World) -> F,
+) -> Result<Lived, Failure> {
+    let trace = OnceLock::new();
+    let run = || {
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        let runtime = runtime.enable_all().start_paused(true).build().unwrap();
+        runtime.block_on(async {
+            let topology =
+                [Topology::Local, Topology::Loopback, Topology::LoopbackTwice][(seed % 3) as usize];
+            let ground = Ground::planned(seed, plan.clone());
+            let trace = trace.get_or_init(|| ground.trace.clone());
+            let all = async {
+                let world = life(World::on(ground, topology, |_| {}).await).await;
+                let touched = world.touched().await;
+                world.finish_whatever_alarmed().await;
+                touched
+            };
+            let touched = tokio::time::timeout(LIFE_MAX, all).await;
+            let touched = touched.unwrap_or_else(|_| panic!("it hangs: {LIFE_MAX:?} have passed"));
+            (trace.hash(), trace.take(), touched)
+        })
+    };
+    let told = |happened: &Happened| happened.to_string().chars().take(TOLD_CHARS_MAX).collect();
+    panics::caught(run).map(|(hash, happened, touched)| Lived { hash, happened, touched }).map_err(|why| {
+        let happened = trace.get().map(|trace| trace.take()).unwrap_or_default();
+        let tail = happened[happened.len().saturating_sub(TAIL)..].iter().map(told).collect();
+        Failure { why, tail }
+    })
+}
+
+/// A seed, run twice: both must do the same.
+///
+/// # Errors
+/// Why a run failed, or where the two part.
+pub fn live_twice<F: Future<Output = World>>(
+    seed: u64,
+    plan: &Plan,
+    life: &impl Fn(World) -> F,
+) -> Result<Lived, Failure> {
+    let first = live(seed, plan, life)?;
+    let second = live(seed, plan, life)?;
+    if first.hash == second.hash && first.touched == second.touched {
+        return Ok(first);
+    }
+    let (one, other) = (&first.happened, &second.happened);
+    let differs = one.iter().zip(other).position(|(one, other)| one != other);
+    let at = differs.unwrap_or_else(|| one.len().min(other.len()));
+    let before = one[at.saturating_sub(TAIL)..at].iter().map(ToString::to_string).collect();
+    let why = format!("the runs part at {at}:\n{:#?}\n{:#?}", one.get(at), other.get(at));
+    Err(Failure { why, tail: before })
+}
+
+/// Runs every seed twice, with nothing going wrong but what `life` makes go wrong; answers the hashes.
 pub fn twice<F: Future<Output = World>>(
     seeds: impl Iterator<Item = u64>,
     life: impl Fn(World) -> F,
 ) -> Vec<u64> {
-    let both = |seed| {
-        let (first, events) = run(seed, &life);
-        let (second, again) = run(seed, &life);
-        let _repeat = Repeat(seed);
-        if first != second {
-            let differs = events.iter().zip(&again).position(|(one, other)| one != other);
-            let at = differs.unwrap_or_else(|| events.len().min(again.len()));
-            panic!("the runs part at {at}:\n{:#?}\n{:#?}", events.get(at), again.get(at));
-        }
-        first
+    let both = |seed| match live_twice(seed, &Plan::default(), &life) {
+        Ok(lived) => lived.hash,
+        Err(failure) => panic!("SEED={seed} COMMIT={}\n{failure}", commit()),
     };
     seeds.map(both).collect()
 }

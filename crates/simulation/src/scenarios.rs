@@ -2,6 +2,7 @@
 
 pub mod day;
 pub mod deadline;
+pub mod persistent;
 
 use crate::world::{CUP, TEA, World};
 

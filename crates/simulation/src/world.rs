@@ -4,40 +4,49 @@
 
 mod alipay;
 mod buyer;
+mod door;
+mod ground;
+mod latest;
+mod outside;
 mod people;
 mod staff;
+mod touched;
+mod trouble;
 
-use std::{path::Path, sync::Arc, thread, time::Duration};
+use std::{sync::Arc, thread, time::Duration};
 
 use axum::{
     Router,
     body::Body,
     http::{Request, StatusCode},
 };
-use merx_accounts::audit::Found;
+use merx_accounts::{PasswordWork, audit::Found};
 use merx_alipay_sandbox::{Armed, Entry, EntryKind, Fault, Sandbox};
 use merx_catalogue::domain::{Content, LocalText, SkuSpec};
 use merx_contracts::ids::Sku;
-use merx_http::outbound::{OutboundAnswer, OutboundFailure, OutboundRequest};
 use merx_inventory::commands::{StockReceipt, receive_stock};
-use merx_kernel::{BoundedText, Clock, Currency, Entropy as _, Error, Money, Role, Secret};
+use merx_kernel::{BoundedText, Clock, Currency, Error, Money, Role, Secret, Timestamp};
 use merx_notification::{
     NotificationConfig, Ways,
     transport::{Letter, MemoryMailbox},
 };
 use merx_payment::provider::InProcess;
-use merx_platform::{
-    Deps,
-    objects::MemoryStore,
-    time::{OsEntropy, SeededEntropy, SystemClock},
-};
-use merx_server::shop::{self, Running, Settings, Shop, Topology, provider_entries};
-use merx_sql::{Db, DbOptions, FaultPoint, Faults, Query as _, params};
-use merx_testkit::{TOKEN_SEED, TestApi, Trace, generous_limits, request, seeded_deps, signer};
+use merx_platform::{Deps, Tasks, objects::MemoryStore};
+use merx_server::shop::{Running, Settings, Shop, Topology, provider_entries};
+use merx_sql::{Db, Query as _, params};
+use merx_testkit::{Answer, TOKEN_SEED, TestApi, Trace, generous_limits, request, signer};
+use tokio::sync::watch;
+
+use crate::faults::Injector;
 
 pub use alipay::Line;
 pub use buyer::{Attempt, Buyer, Order, story};
+pub use door::Door;
+pub use ground::{Ground, ShopClock};
+pub use latest::Latest;
+pub use outside::{Partners, Told as Heard};
 pub use people::{PASSWORD, email};
+pub use touched::Touched;
 
 /// Costs 168.00 yuan; ten are in stock.
 pub const TEA: &str = "TEA-100";
@@ -56,96 +65,40 @@ impl<T> Told<T> for Result<T, Error> {
     }
 }
 
-/// There are no partners in these worlds: a webhook would be a surprise.
-struct Nowhere;
-
-#[async_trait::async_trait]
-impl merx_http::outbound::Outbound for Nowhere {
-    async fn send(&self, request: OutboundRequest) -> Result<OutboundAnswer, OutboundFailure> {
-        panic!("nobody was to be told: {request:?}")
-    }
-}
-
-/// What a world stands on.
-pub struct Ground {
-    /// What the contexts are given.
-    pub deps: Deps,
-    /// The database of Alipay.
-    pub sandbox_db: Db,
-    /// Hears of every commit.
-    pub trace: Arc<Trace>,
-    /// Whether waiting costs nothing.
-    pub is_virtual: bool,
-}
-
-impl Ground {
-    /// Databases in memory and a virtual clock: for `#[tokio::test(start_paused = true)]`. Between two transactions of
-    /// a task nobody else comes in.
-    pub fn virtual_time(seed: u64) -> Self {
-        Self::virtual_with(seed, None)
-    }
-    /// As [`Self::virtual_time`]; between any two transactions of a task others come in, as the seed has it.
-    pub fn interleaved(seed: u64) -> Self {
-        Self::virtual_with(seed, Some(Arc::new(Turns(SeededEntropy::new(!seed)))))
-    }
-    fn virtual_with(seed: u64, faults: Option<Arc<dyn Faults>>) -> Self {
-        let (deps, trace) = seeded_deps(shop::CONTEXTS, seed, faults);
-        let mut options = DbOptions::new(deps.clock.clone());
-        options.observer = Some(trace.clone());
-        Self { sandbox_db: Db::inline(options, &[]).told(), deps, trace, is_virtual: true }
-    }
-    /// A database file in `dir`, as a shop has it, and the clock of the machine.
-    pub fn on_disk(dir: &Path) -> Self {
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let open = |name: &str, tables: &[_]| {
-            let url = format!("sqlite:{}", dir.join(name).display());
-            Db::open(&url, DbOptions::new(clock.clone()), tables).told()
-        };
-        let (db, sandbox_db) = (open("merx.db", &shop::sequenced()), open("alipay-sandbox.db", &[]));
-        let deps = Deps::new(db, clock.clone(), Arc::new(OsEntropy));
-        Self { deps, sandbox_db, trace: Arc::default(), is_virtual: false }
-    }
-}
-
-/// Who comes when: most often the next at once, now and then everybody else for a while.
-struct Turns(SeededEntropy);
-
-impl Faults for Turns {
-    fn strikes(&self, _: FaultPoint, _: &[&'static str]) -> bool {
-        false
-    }
-    fn turns(&self, _: &'static str) -> u32 {
-        let mut bytes = [0; 2];
-        self.0.fill(&mut bytes);
-        match bytes[0] % 8 {
-            0..4 => 0,
-            4..7 => u32::from(bytes[1] % 4),
-            _ => u32::from(bytes[1] % 40),
-        }
-    }
-}
-
 /// A shop at work, and Alipay.
 pub struct World {
-    /// The shop.
-    pub shop: Shop,
+    /// The shop; after a restart the new one.
+    pub shop: Latest<Shop>,
     /// The shop at work.
-    pub running: Running,
+    pub running: Latest<Running>,
+    /// Where everybody comes in, whatever process is behind it.
+    pub door: Door,
     /// Alipay.
     pub sandbox: Sandbox,
     /// What Alipay serves.
     pub pages: Router,
     /// The way from Alipay to the shop.
     pub line: Arc<Line>,
-    /// What the shop mails.
-    mails: MemoryMailbox,
+    /// Whoever is told by webhooks.
+    pub partners: Partners,
     /// What happened, in order.
     pub trace: Arc<Trace>,
-    /// The public API with nobody logged in.
+    /// The public API with nobody logged in. It survives restarts.
     pub api: TestApi,
+    /// What goes wrong.
+    pub faults: Arc<Injector>,
+    /// What the shop mails.
+    mails: MemoryMailbox,
     /// What it had mailed before it was started again.
     mails_before: Vec<Letter>,
+    settings: Settings,
     sandbox_db: Db,
+    /// What Alipay does goes on when the shop dies.
+    sandbox_tasks: Tasks,
+    steady: Arc<dyn Clock>,
+    shop_clock: Arc<ShopClock>,
+    /// Whether a process is behind the door.
+    up: watch::Sender<bool>,
     is_virtual: bool,
     finished: bool,
 }
@@ -179,46 +132,44 @@ impl World {
         tune: impl FnOnce(&mut Settings),
         api: impl FnOnce(Router) -> TestApi,
     ) -> Self {
-        let Ground { deps, sandbox_db, trace, is_virtual } = ground;
-        let line = Arc::new(Line::default());
-        let (pages, sandbox) = alipay::sandbox(&deps, sandbox_db.clone(), line.clone()).await;
+        let Ground { deps, sandbox_db, trace, is_virtual, steady, shop_clock, faults } = ground;
+        let (line, door, partners) = (Arc::new(Line::default()), Door::default(), Partners::default());
+        let beside = alipay::sandbox(&deps, steady.clone(), sandbox_db.clone(), line.clone()).await;
         let mails = MemoryMailbox::default();
-        let mut settings = Settings {
-            limits: generous_limits(),
-            trusted_proxies: Vec::new(),
-            ordering: merx_ordering::Settings::default(),
-            payment: alipay::payment_config(),
-            accounts: many_from_one_network(),
-            cart: merx_cart::Settings::default(),
-            catalogue: merx_catalogue::Settings {
-                currency: Currency::CNY,
-                objects: Arc::new(MemoryStore::default()),
-            },
-            notification: NotificationConfig::default(),
-            ways: Ways { mail: Some(Arc::new(mails.clone())), web: Arc::new(Nowhere) },
-            signing_key: Secret::new(TOKEN_SEED.to_vec()),
-            code_key: Secret::new(TOKEN_SEED.to_vec()),
-            erasures: None,
-            outbound: Arc::new(InProcess(pages.clone())),
+        let post = outside::Post { mails: mails.clone(), clock: steady.clone(), faults: faults.clone() };
+        let web = outside::ToPartners { partners: partners.clone(), faults: faults.clone() };
+        let pages = InProcess(beside.pages.clone());
+        let mut settings = settings(
+            Ways { mail: Some(Arc::new(post)), web: Arc::new(web) },
+            Arc::new(outside::ToAlipay { pages, tasks: beside.tasks.clone() }),
             topology,
-        };
+        );
         tune(&mut settings);
-        let shop = Shop::wire(deps, settings).told();
+        let shop = Shop::wire(deps, settings.clone()).told();
         shop.migrate().await.told();
         let running = shop.start().await.told();
-        line.to(Some(running.router.clone()));
-        let api = api(running.router.clone()).traced(trace.clone());
+        door.open(running.router.clone());
+        line.to(Some(door.router()));
+        let api = api(door.router()).traced(trace.clone());
         Self {
-            shop,
-            running,
-            sandbox,
-            pages,
+            shop: Latest::new(shop),
+            running: Latest::new(running),
+            door,
+            sandbox: beside.sandbox,
+            pages: beside.pages,
             line,
-            mails,
+            partners,
             trace,
             api,
+            faults,
+            mails,
             mails_before: Vec::new(),
+            settings,
             sandbox_db,
+            sandbox_tasks: beside.tasks,
+            steady,
+            shop_clock,
+            up: watch::Sender::new(true),
             is_virtual,
             finished: false,
         }
@@ -234,20 +185,32 @@ impl World {
         self.finished = true;
         let old = &self.shop.deps;
         old.tasks.shutdown(Duration::from_secs(60)).await.told();
+        self.sandbox_tasks.shutdown(Duration::from_secs(60)).await.told();
         let write = move |tx: &mut merx_sql::Tx<'_>| {
             meanwhile.iter().try_for_each(|sql| tx.execute(sql, params![]).map(drop))
         };
         old.db.write("test.meanwhile", write).await.told();
         self.pass(span).await;
         let ground = Ground {
-            deps: Deps::new(old.db.clone(), old.clock.clone(), old.entropy.clone()),
+            deps: self.fresh_deps(),
             sandbox_db: self.sandbox_db.clone(),
             trace: self.trace.clone(),
             is_virtual: self.is_virtual,
+            steady: self.steady.clone(),
+            shop_clock: self.shop_clock.clone(),
+            faults: self.faults.clone(),
         };
         let mut world = Self::open(ground, Topology::Local, |_| {}, |router| self.api.before(router)).await;
         world.mails_before = self.every_mail();
+        world.door.inherit(&self.door);
         world
+    }
+
+    /// What the contexts of a new process are given, on what the old one has kept.
+    fn fresh_deps(&self) -> Deps {
+        let old = &self.shop.deps;
+        let deps = Deps::new(old.db.clone(), old.clock.clone(), old.entropy.clone());
+        Deps { faults: old.faults.clone(), ..deps }
     }
 
     /// Puts a product with one SKU on sale and `units` of it into the warehouse.
@@ -289,19 +252,29 @@ impl World {
         receive_stock(&self.shop.inventory, receipt).await.told();
     }
 
+    /// Sends any request through the door; `None` when the connection was lost, because the process died meanwhile or
+    /// nobody was there.
+    pub async fn knock(&self, asked: Request<Body>) -> Option<Answer> {
+        Some(request(self.api.router(), asked).await).filter(|answer| !answer.is_lost())
+    }
+    /// What time it is for everybody but the shop, whose clock may be wrong.
+    pub fn time(&self) -> Timestamp {
+        self.steady.now()
+    }
     /// Lets time pass; what falls due in it happens.
     pub async fn pass(&self, span: Duration) {
         assert!(self.is_virtual, "no test waits for the clock on the wall");
-        self.shop.deps.clock.sleep(span).await;
+        self.steady.sleep(span).await;
     }
-    /// Waits until nothing is left to do at this moment in the shop; on a virtual clock, at Alipay neither.
+    /// Waits until nothing is left to do at this moment in the shop; on a virtual clock, at Alipay neither. While the
+    /// shop is down, until it is there again.
     pub async fn settle(&self) {
         for _ in 0..2 {
             if self.is_virtual {
                 // It passes when everybody waits: Alipay has sent what it had to send.
                 self.pass(Duration::from_millis(10)).await;
             }
-            self.running.background.settled().await.told();
+            self.settled().await;
         }
     }
 
@@ -367,6 +340,7 @@ impl World {
     pub async fn abandon(mut self) {
         self.finished = true;
         self.shop.deps.tasks.shutdown(Duration::from_secs(60)).await.told();
+        self.sandbox_tasks.shutdown(Duration::from_secs(60)).await.told();
     }
     /// Ends the test: nothing is left to do, the books agree with Alipay's, nobody was alarmed.
     pub async fn finish(self) {
@@ -387,7 +361,9 @@ impl World {
         // How far everybody has read is written down now and then; a finished test knows it at once.
         self.running.background.bus.checkpoint().await.told();
         let ledger = provider_entries(self.ledger().await);
-        let report = self.shop.audit(Some(ledger), true).run().await.told();
+        let mut audit = self.shop.audit(Some(ledger), true);
+        audit.acknowledged = self.door.acknowledged();
+        let report = audit.run().await.told();
         assert!(report.is_clean(), "{}", report.to_text());
         let found = merx_accounts::audit::verify(&self.shop.deps.db, None, |_, _| {}).await.told();
         assert!(matches!(found, Found::Whole(_)), "what staff did is not as it was written down: {found:?}");
@@ -397,12 +373,36 @@ impl World {
 impl Drop for World {
     fn drop(&mut self) {
         self.line.to(None);
+        self.door.slam();
         assert!(self.finished || thread::panicking(), "a test must end with `finish().await`");
     }
 }
 
 fn local<const MAX: usize>(text: &str) -> LocalText<MAX> {
     LocalText { zh: BoundedText::new(text).unwrap(), en: BoundedText::new(text).unwrap() }
+}
+
+/// The settings of every world.
+fn settings(ways: Ways, outbound: Arc<dyn merx_payment::provider::Outbound>, topology: Topology) -> Settings {
+    Settings {
+        limits: generous_limits(),
+        trusted_proxies: Vec::new(),
+        ordering: merx_ordering::Settings::default(),
+        payment: alipay::payment_config(),
+        accounts: many_from_one_network(),
+        cart: merx_cart::Settings::default(),
+        catalogue: merx_catalogue::Settings {
+            currency: Currency::CNY,
+            objects: Arc::new(MemoryStore::default()),
+        },
+        notification: NotificationConfig::default(),
+        ways,
+        signing_key: Secret::new(TOKEN_SEED.to_vec()),
+        code_key: Secret::new(TOKEN_SEED.to_vec()),
+        erasures: None,
+        outbound,
+        topology,
+    }
 }
 
 /// Everybody in these worlds comes from the same network.
@@ -412,6 +412,7 @@ fn many_from_one_network() -> merx_accounts::Settings {
         login_burst_max: 1_000_000,
         guests_per_minute_max: 1_000_000,
         guest_burst_max: 1_000_000,
+        password_work: PasswordWork::LEAST,
         ..merx_accounts::Settings::default()
     }
 }

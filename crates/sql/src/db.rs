@@ -294,6 +294,11 @@ impl Db {
         self.read("sql.pending", move |q| migrate::pending(q, dialect, context, &migrations)).await
     }
 
+    /// Whether closures run on the caller's task: then real work elsewhere would be the one thing in the process that a
+    /// seed does not decide.
+    pub fn is_inline(&self) -> bool {
+        matches!(self.0.engine, Engine::Inline(_))
+    }
     /// What was done so far, by label.
     pub fn stats(&self) -> Stats {
         self.0.shared.book.snapshot()

@@ -60,6 +60,16 @@ pub(crate) fn io(detail: impl Into<String>) -> Error {
     .with_source(detail.into())
 }
 
+/// The file system takes no writes any more, as after an error of its disk.
+pub(crate) fn disk_read_only(detail: impl Into<String>) -> Error {
+    Error::unavailable(
+        "sql.io",
+        "The file system of the database is read-only; nothing of this change was kept. Reading goes on.",
+    )
+    .with_retry_after(Duration::from_secs(5))
+    .with_source(detail.into())
+}
+
 pub(crate) fn outcome_unknown(detail: impl Into<String>) -> Error {
     Error::new(
         ErrorKind::Timeout,

@@ -28,7 +28,19 @@ pub struct Answer {
     pub body: Value,
 }
 
+/// 599: no shop answers with it.
+const LOST: u16 = 599;
+
 impl Answer {
+    /// What stands for an answer when the connection was lost: nobody knows what became of the request.
+    pub const LOST: StatusCode = match StatusCode::from_u16(LOST) {
+        Ok(status) => status,
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR,
+    };
+    /// Whether there is none: see [`Self::LOST`].
+    pub fn is_lost(&self) -> bool {
+        self.status == Self::LOST
+    }
     /// The problem's code, or the empty text.
     pub fn code(&self) -> &str {
         self.body["code"].as_str().unwrap_or_default()

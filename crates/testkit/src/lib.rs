@@ -6,6 +6,7 @@
 
 mod api;
 mod fixtures;
+pub mod linear;
 mod trace;
 
 use std::{sync::Arc, thread};
@@ -15,7 +16,7 @@ use merx_http::{
     ContextModule, Edge, Health, Info, Limits, Revocations, Route,
     token::{Realm, TokenSigner, TokenVerifier},
 };
-use merx_kernel::{Secret, Timestamp};
+use merx_kernel::{Clock, Secret, Timestamp};
 use merx_platform::{
     Deps, Module,
     module::{Background, sequenced_tables},
@@ -41,13 +42,26 @@ pub fn seeded_deps(
     seed: u64,
     faults: Option<Arc<dyn Faults>>,
 ) -> (Deps, Arc<Trace>) {
-    let clock = Arc::new(VirtualClock::new(START));
     let trace = Arc::new(Trace::default());
+    (seeded_deps_at(Arc::new(VirtualClock::new(START)), &trace, contexts, seed, faults), trace)
+}
+
+/// As [`seeded_deps`], with any clock and trace.
+///
+/// # Panics
+/// The database in memory cannot be opened.
+pub fn seeded_deps_at(
+    clock: Arc<dyn Clock>,
+    trace: &Arc<Trace>,
+    contexts: &[&'static str],
+    seed: u64,
+    faults: Option<Arc<dyn Faults>>,
+) -> Deps {
     let mut options = DbOptions::new(clock.clone());
     options.observer = Some(trace.clone());
     options.faults = faults;
     let db = Db::inline(options, &sequenced_tables(contexts)).unwrap_or_else(|e| panic!("{}", e.chain()));
-    (Deps::new(db, clock, Arc::new(SeededEntropy::new(seed))), trace)
+    Deps::new(db, clock, Arc::new(SeededEntropy::new(seed)))
 }
 
 /// Limits under which a test's client is never too fast.

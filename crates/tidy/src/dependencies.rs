@@ -25,7 +25,7 @@ pub const LAYERS: &[&[&str]] = &[
     ],
     &["gateway", "storefront", "admin"],
     &["server"],
-    &["simulation", "bench"],
+    &["simulation", "bench", "proof"],
 ];
 
 /// Crates that only tests use: anyone may have them as a development dependency, nobody as a real one but these.

@@ -10,10 +10,8 @@ use merx_contracts::{
 };
 use merx_http::{Begun, IdempotencyKey, answer};
 use merx_kernel::{BoundedText, Error, Permissions, Result, RoleName, principal::AccountKind};
-use merx_platform::store::Saved;
 use merx_sql::{Query, Tx};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::json;
 
 use crate::{
@@ -47,17 +45,10 @@ pub struct InviteStaff {
     pub reason: Option<String>,
 }
 
-/// The answer: an id and nothing personal, because it is kept with the idempotency key.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-pub struct StaffInvited {
-    /// The account.
-    pub id: AccountId,
-}
-
-impl StaffInvited {
-    pub(crate) fn saved(id: AccountId) -> Result<Saved> {
-        answer(StatusCode::CREATED, &Self { id })
-    }
+/// What is kept with the idempotency key: an id and nothing personal. The answer is made from the account's row.
+#[derive(Serialize)]
+struct StaffInvited {
+    id: AccountId,
 }
 
 /// Makes the account and asks for the mail, once for the key.
@@ -103,7 +94,7 @@ pub(crate) async fn invite_staff(
                 codes::insert_code(tx, code, id, Purpose::StaffInvitation, now.plus(INVITATION_LIFE))?;
                 own.store.outbox.publish(tx, std::slice::from_ref(&asked))?;
                 telling.tell(&own, tx, json!({ "after": { "roles": new.roles } }))?;
-                key.complete(keys, tx, id, &StaffInvited::saved(id)?)?;
+                key.complete(keys, tx, id, &answer(StatusCode::CREATED, &StaffInvited { id })?)?;
             }
             Ok(begun)
         })

@@ -2,18 +2,18 @@
 
 use std::sync::Arc;
 
-use http::StatusCode;
-use merx_http::{Begun, IdempotencyKey, answer};
+use merx_http::{Begun, IdempotencyKey};
 use merx_kernel::{Error, IdKind, Permission, Permissions, Result, RoleName};
 use merx_platform::store::Saved;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::{
     State,
     domain::grants::{self, ROLES_MAX},
-    store::{accounts::GuardRow, accounts::pass_guard, roles},
+    store::{
+        accounts::{GuardRow, pass_guard},
+        roles::{self, RoleRow},
+    },
     telling::{Actor, Telling},
 };
 
@@ -34,20 +34,15 @@ pub struct MakeRole {
     pub reason: Option<String>,
 }
 
-/// The answer.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-pub struct RoleMadeView {
-    /// The new role.
-    pub name: RoleName,
-}
-
-impl RoleMadeView {
-    pub(crate) fn saved(name: &RoleName) -> Result<Saved> {
-        answer(StatusCode::CREATED, &Self { name: name.clone() })
+impl MakeRole {
+    /// What it will be.
+    pub(crate) fn row(&self) -> RoleRow {
+        let (name, permissions) = (self.name.clone(), self.permissions);
+        RoleRow { name, permissions, built_in: false, version: 1 }
     }
 }
 
-/// Makes the role, once for the key.
+/// Makes the role, once for the key, which keeps the answer.
 ///
 /// # Errors
 /// `accounts.role_taken`, `accounts.role_limit`, `accounts.grant_above_own`.
@@ -56,6 +51,7 @@ pub(crate) async fn make_role(
     by: Actor,
     command: MakeRole,
     key: IdempotencyKey,
+    answer: Saved,
 ) -> Result<Begun<RoleMade>> {
     grants::within_own(by.may, command.permissions)?;
     let (effect, now, keys) = (state.ids.next::<RoleMade>(), state.clock.now(), state.store.idempotency);
@@ -83,7 +79,7 @@ pub(crate) async fn make_role(
                     return Err(Error::conflict("accounts.role_taken", message));
                 }
                 telling.tell(&own, tx, json!({ "after": names(new.permissions) }))?;
-                key.complete(keys, tx, effect, &RoleMadeView::saved(&new.name)?)?;
+                key.complete(keys, tx, effect, &answer)?;
             }
             Ok(begun)
         })

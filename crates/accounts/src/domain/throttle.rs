@@ -11,7 +11,7 @@ use std::{
 };
 
 use merx_http::ClientAddress;
-use merx_kernel::Timestamp;
+use merx_kernel::{Guard, Timestamp};
 
 use super::newcomers::Newcomers;
 
@@ -86,7 +86,7 @@ impl Throttle {
             wait(log, GUESSES_OF_A_NETWORK_MAX, now, |g| g.network == network),
             wait(log, GUESSES_OF_STRANGERS_MAX, now, |g| g.stranger).filter(|_| !known),
         ];
-        if let Some(wait) = waits.into_iter().flatten().max() {
+        if let Some(wait) = waits.into_iter().flatten().max().filter(|_| Guard::LoginLimiter.on()) {
             if known || log.iter().any(|g| g.network == network) {
                 return Err(wait);
             }

@@ -45,6 +45,7 @@ struct AuditQuery {
     /// Only what this account did.
     actor: Option<AccountId>,
     /// Only actions that begin so: `catalogue.`, `catalogue.price_changed`.
+    #[schemars(regex(pattern = r"^[ -}]*$"))]
     action: Option<String>,
     /// Only what was done to this object.
     object: Option<String>,

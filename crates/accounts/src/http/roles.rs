@@ -1,8 +1,9 @@
 //! Roles and the permission matrix.
 
 use axum::{extract::State as Shared, response::Response};
+use http::StatusCode;
 use merx_http::{
-    Access, Answer, Caller, Idempotency, IdempotencyKey, IfMatch, Json, Owner, Path, Route, Versioned,
+    Access, Answer, Caller, Idempotency, IdempotencyKey, IfMatch, Json, Owner, Path, Route, Versioned, answer,
 };
 use merx_kernel::{Permission, RoleName};
 use schemars::JsonSchema;
@@ -12,7 +13,7 @@ use super::{Desk, Reason};
 use crate::{
     State,
     commands::{
-        make_role::{MakeRole, RoleMadeView, make_role},
+        make_role::{MakeRole, make_role},
         set_role::set_role,
     },
     queries,
@@ -101,12 +102,13 @@ async fn make(
     Json(body): Json<NewRoleBody>,
 ) -> Answer<Response> {
     let command = MakeRole {
-        name: body.name.clone(),
+        name: body.name,
         permissions: body.permissions.into_iter().collect(),
         reason: body.reason.map(Reason::into_string),
     };
-    let begun = make_role(&desk.state, Actor::from(&caller), command, key).await?;
-    desk.answer(&key, begun, || RoleMadeView::saved(&body.name)).await
+    let saved = answer(StatusCode::CREATED, &view(command.row()))?;
+    let begun = make_role(&desk.state, Actor::from(&caller), command, key, saved.clone()).await?;
+    desk.answer(&key, begun, || Ok(saved)).await
 }
 
 async fn put(
@@ -136,7 +138,7 @@ pub(super) fn routes(desk: &Desk) -> Vec<Route> {
             .summary("Make a further role")
             .description("It can be given no permission that who makes it has not.")
             .body::<NewRoleBody>()
-            .response::<RoleMadeView>(201)
+            .response::<RoleView>(201)
             .errors(&["accounts.role_taken", "accounts.role_limit", "accounts.grant_above_own"])
             .idempotency(Idempotency::Required),
         Route::get("/v1/roles/{role}", read, get, state)

@@ -1,13 +1,16 @@
 //! Accounts of staff.
 
-use axum::{extract::State as Shared, response::Response};
+use axum::{
+    extract::State as Shared,
+    response::{IntoResponse, Response},
+};
 use http::StatusCode;
 use merx_contracts::ids::AccountId;
 use merx_http::{
-    Access, Answer, Caller, Idempotency, IdempotencyKey, IfMatch, Json, Owner, Path, Query, Route, Versioned,
-    answer,
+    Access, Answer, Begun, Caller, Idempotency, IdempotencyKey, IfMatch, Json, Owner, Path, Query, Route,
+    Versioned, replayed,
 };
-use merx_kernel::{BoundedText, Page, PageRequest, Permission, RoleName, Timestamp};
+use merx_kernel::{BoundedText, Page, PageRequest, Permission, RoleName, Timestamp, principal::AccountKind};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -15,7 +18,7 @@ use super::{Desk, Reason, before, page};
 use crate::{
     State,
     commands::{
-        invite_staff::{InviteStaff, StaffInvited, invite_again, invite_staff},
+        invite_staff::{InviteStaff, invite_again, invite_staff},
         set_staff::{end_staff_sessions, set_staff_roles, set_staff_status},
     },
     domain::{
@@ -138,6 +141,23 @@ async fn get(Shared(state): Shared<State>, Path(id): Path<AccountId>) -> Answer<
     Ok(Versioned { version: row.version, body: view(row, invited_until) })
 }
 
+/// Who was invited, as the account is now: a name is not kept with the idempotency key.
+async fn invited(
+    state: &State,
+    id: AccountId,
+    begun: Begun<AccountKind>,
+    status: StatusCode,
+) -> Answer<Response> {
+    let (id, repeated) = match begun {
+        Begun::Fresh => (id, false),
+        Begun::Repeated { effect, .. } => (effect, true),
+    };
+    let (row, invited_until) = queries::staff(state, id).await?;
+    let shown = Versioned { version: row.version, body: view(row, invited_until) };
+    let response = (status, shown).into_response();
+    Ok(if repeated { replayed(response) } else { response })
+}
+
 async fn invite(
     Shared(desk): Shared<Desk>,
     Caller(caller): Caller,
@@ -152,7 +172,7 @@ async fn invite(
         reason: body.reason.map(Reason::into_string),
     };
     let (id, begun) = invite_staff(&desk.state, Actor::from(&caller), command, key).await?;
-    desk.answer(&key, begun, || StaffInvited::saved(id)).await
+    invited(&desk.state, id, begun, StatusCode::CREATED).await
 }
 
 async fn again(
@@ -164,7 +184,7 @@ async fn again(
 ) -> Answer<Response> {
     let reason = body.reason.map(Reason::into_string);
     let begun = invite_again(&desk.state, Actor::from(&caller), id, reason, key).await?;
-    desk.answer(&key, begun, || answer(StatusCode::ACCEPTED, &StaffInvited { id })).await
+    invited(&desk.state, id, begun, StatusCode::ACCEPTED).await
 }
 
 async fn set_roles(
@@ -220,7 +240,7 @@ pub(super) fn routes(desk: &Desk) -> Vec<Route> {
                 "Nobody gives roles that may do what he may not do himself. The code is good for 72 hours.",
             )
             .body::<InviteBody>()
-            .response::<StaffInvited>(201)
+            .response::<StaffView>(201)
             .errors(&["accounts.email_taken", "accounts.staff_limit"])
             .errors(&["accounts.role_not_found", "accounts.grant_above_own"])
             .idempotency(Idempotency::Required),
@@ -232,7 +252,7 @@ pub(super) fn routes(desk: &Desk) -> Vec<Route> {
             .id("inviteStaffAgain")
             .summary("Mail a fresh code to somebody who was invited; the old one is good for nothing")
             .body::<InviteAgainBody>()
-            .response::<StaffInvited>(202)
+            .response::<StaffView>(202)
             .errors(&["accounts.not_invited"])
             .idempotency(Idempotency::Required),
         one(Route::put("/v1/staff/{account}/roles", write, set_roles, state))

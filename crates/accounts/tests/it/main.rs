@@ -10,6 +10,7 @@ mod account;
 mod addresses;
 mod api_keys;
 mod asks;
+mod attackers;
 mod audit;
 mod customers;
 mod domain;
@@ -48,6 +49,7 @@ fn main() -> std::process::ExitCode {
         addresses::trials(),
         api_keys::trials(),
         asks::trials(),
+        attackers::trials(),
         audit::trials(),
         customers::trials(),
         domain::trials(),

@@ -65,10 +65,15 @@ async fn nobody_gives_or_takes_what_he_has_not() {
     let admin = world.admin().await;
     let made = json!({ "name": "people", "permissions": ["staff_write", "orders_read"] });
     let key = |ask: crate::kit::Ask| ask.key("people");
-    world.ask(key(post("/v1/roles", made.clone()).token(&admin))).await.is(201);
+    let first = world.ask(key(post("/v1/roles", made.clone()).token(&admin))).await;
     let again = world.ask(key(post("/v1/roles", made.clone()).token(&admin))).await;
     assert_eq!(again.headers["idempotency-replayed"], "true");
-    assert_eq!(again.is(201), json!({ "name": "people" }));
+    let read = world.ask(get("/v1/roles/people").token(&admin)).await;
+    for answer in [&first, &again] {
+        assert_eq!(answer.headers["etag"], read.headers["etag"]);
+    }
+    let whole = read.is(200);
+    assert_eq!((first.is(201), again.is(201)), (whole.clone(), whole), "the whole role, each time");
     world
         .ask(post("/v1/roles", made).token(&admin).key("other"))
         .await

@@ -48,7 +48,9 @@ async fn from_invitation_to_the_door(world: std::sync::Arc<World>) {
         json!({ "email": INVITED, "name": "李雷", "roles": ["support"], "locale": "en", "reason": "hired" });
     let again = world.ask(post("/v1/staff", again).token(&admin).key("invite")).await;
     assert_eq!(again.headers["idempotency-replayed"], "true");
-    assert_eq!(again.is(201)["id"], id);
+    let read = world.ask(get(format!("/v1/staff/{id}")).token(&admin)).await;
+    assert_eq!(again.headers["etag"], read.headers["etag"]);
+    assert_eq!(again.is(201), read.is(200), "the whole account, as it is");
     assert_eq!(world.facts_of("accounts.code_requested.v1").await.len(), 1, "one mail");
     let text = format!("{:?}", world.facts().await);
     assert!(!text.contains(INVITED) && !text.contains("李雷"), "no personal data in facts: {text}");

@@ -1,4 +1,5 @@
 //! The protocol, held against itself, against mutated input, and against foreign verifiers.
+#![allow(clippy::print_stdout, reason = "figures are shown with --nocapture")]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod answers;

@@ -55,7 +55,7 @@ pub fn list(
 ) -> Result<ProductRow> {
     let before = existing(tx, id)?;
     let published = before.listing.status != Status::Draft;
-    let from = if published { before.listing } else { Listing::of(Status::Delisted) };
+    let from = if published { before.listing } else { Listing::of(Status::Unlisted) };
     let after = from.list(act.at, list_at, delist_at)?;
     if !published {
         publish_as(tx, state, &before, after)?;

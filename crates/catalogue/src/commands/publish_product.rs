@@ -33,7 +33,7 @@ pub fn publish(
     let before = existing(tx, id)?;
     seen.check(before.version)?;
     let listing = match before.listing.status {
-        Status::Draft => Listing::of(Status::Delisted),
+        Status::Draft => Listing::of(Status::Unlisted),
         _ => before.listing,
     };
     let content = publish_as(tx, state, &before, listing)?;

@@ -12,8 +12,8 @@ pub enum Status {
     Draft,
     /// On sale.
     Listed,
-    /// Published, and not on sale.
-    Delisted,
+    /// Published, and not on sale: not yet, or no longer.
+    Unlisted,
 }
 
 impl Status {
@@ -22,12 +22,12 @@ impl Status {
         match self {
             Self::Draft => "draft",
             Self::Listed => "active",
-            Self::Delisted => "delisted",
+            Self::Unlisted => "delisted",
         }
     }
     /// Reads [`Self::stored`].
     pub fn from_stored(name: &str) -> Option<Self> {
-        [Self::Draft, Self::Listed, Self::Delisted].into_iter().find(|s| s.stored() == name)
+        [Self::Draft, Self::Listed, Self::Unlisted].into_iter().find(|s| s.stored() == name)
     }
 }
 
@@ -57,7 +57,7 @@ impl Listing {
             (now.status, now.list_at) = (Status::Listed, None);
         }
         if now.delist_at.is_some_and(|moment| moment <= at) {
-            (now.status, now.delist_at) = (Status::Delisted, None);
+            (now.status, now.delist_at) = (Status::Unlisted, None);
         }
         now
     }
@@ -106,7 +106,7 @@ impl Listing {
         }
         let Some(moment) = delist_at else {
             // A planned listing taken back leaves the product what it was.
-            let status = if now.status == Status::Listed { Status::Delisted } else { now.status };
+            let status = if now.status == Status::Listed { Status::Unlisted } else { now.status };
             return Ok(Self::of(status));
         };
         if moment <= now.list_at.unwrap_or(at) {

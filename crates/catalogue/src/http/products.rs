@@ -153,7 +153,10 @@ fn listing(staff: &Staff) -> Vec<Route> {
         Route::post("/v1/admin/products/{product}/publication", WRITE, publish, staff)
             .id("publishProduct")
             .summary("Makes the draft what buyers see, checked as a whole")
-            .description("SKUs that the draft does not have are retired; first prices of known SKUs stay.")
+            .description(
+                "Whether it is on sale stays as it is: a product published for the first time is `unlisted` until it is \
+                 listed. SKUs that the draft does not have are retired; first prices of known SKUs stay.",
+            )
             .param::<ProductId>("product")
             .if_match()
             .body::<ReasonBody>()

@@ -35,7 +35,7 @@ async fn every_change_says_who_and_why(bench: Arc<Bench>) {
     let last = &page["items"][0];
     assert_eq!(
         (&last["actor"], &last["before"]["status"], &last["after"]["status"]),
-        (&json!(KEEPER), &json!("listed"), &json!("delisted"))
+        (&json!(KEEPER), &json!("listed"), &json!("unlisted"))
     );
     let unknown = "/v1/admin/products/prd_00000000000000000000000009/history";
     bench.staff.get(unknown).await.expect_problem(404, "catalogue.product_not_found");

@@ -41,7 +41,7 @@ async fn seen(bench: &Bench, product: &str) -> bool {
 async fn a_plan_is_kept_to_the_millisecond(bench: Arc<Bench>) {
     let product = bench.drafted(content("T")).await;
     let planned = plan(&bench, &product, Some(later(10_000)), Some(later(20_000))).await;
-    assert_eq!((&planned["status"], &planned["list_at"]), (&json!("delisted"), &json!(later(10_000))));
+    assert_eq!((&planned["status"], &planned["list_at"]), (&json!("unlisted"), &json!(later(10_000))));
     // No timer fires in this test: what is seen is computed.
     for (moment, expected) in [(0, false), (9_999, false), (10_000, true), (19_999, true), (20_000, false)] {
         bench.clock.set(later(moment));
@@ -59,7 +59,7 @@ async fn a_plan_survives_a_process_that_was_down(bench: Arc<Bench>) {
     let shown = bench.admin(&product).await;
     assert_eq!(
         (&shown["status"], shown.get("list_at"), shown.get("delist_at")),
-        (&json!("delisted"), None, None)
+        (&json!("unlisted"), None, None)
     );
     assert_eq!(bench.facts().await.last().unwrap().1["listed"], json!(false));
 }
@@ -94,7 +94,7 @@ async fn taking_off_sale_needs_a_reason(bench: Arc<Bench>) {
     bench.staff.post(&path, json!({"reason": " "})).await.expect_problem(400, "request.invalid");
     bench.facts().await;
     let off = bench.post(&path, json!({"reason": "recalled"})).await;
-    assert_eq!(off["status"], "delisted");
+    assert_eq!(off["status"], "unlisted");
     assert!(!seen(&bench, &product).await);
     assert_eq!(bench.quote("T-100").await.reason, "catalogue.sku_delisted");
     let facts = bench.facts().await;

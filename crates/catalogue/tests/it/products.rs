@@ -92,7 +92,10 @@ async fn edits_are_seen_once_published(bench: Arc<Bench>) {
         .with_version(Method::POST, &publish, version - 1, json!({}))
         .await
         .expect_problem(412, "request.version_stale");
-    bench.with_version(Method::POST, &publish, version, json!({"reason": "better"})).await.expect(201);
+    let published =
+        bench.with_version(Method::POST, &publish, version, json!({"reason": "better"})).await.expect(201);
+    assert_eq!(published.body["status"], "listed", "what is on sale stays on sale");
+    assert_eq!(published.headers["etag"], format!("\"{}\"", published.body["version"]), "{}", published.text);
     let after = conditional(tag).await.expect(200);
     assert_eq!(after.body["title"]["en"], "Better tea");
     assert_eq!(bench.quote("T-100").await.title.unwrap().en, "Better tea");

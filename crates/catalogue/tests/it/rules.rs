@@ -291,7 +291,7 @@ fn each_change_of_price_is_told_once_and_truly() {
 }
 
 fn what_is_planned_comes_true_at_its_moment() {
-    let plan = Listing { status: Status::Delisted, list_at: Some(at(10)), delist_at: Some(at(20)) };
+    let plan = Listing { status: Status::Unlisted, list_at: Some(at(10)), delist_at: Some(at(20)) };
     let seen: Vec<bool> = [9, 10, 19, 20, 30].iter().map(|ms| plan.is_listed(at(*ms))).collect();
     assert_eq!(seen, [false, true, true, false, false]);
     assert_eq!(
@@ -299,28 +299,28 @@ fn what_is_planned_comes_true_at_its_moment() {
         Listing { status: Status::Listed, list_at: None, delist_at: Some(at(20)) }
     );
     // A process that was down over both moments.
-    assert_eq!(plan.settled(at(25)), Listing::of(Status::Delisted));
+    assert_eq!(plan.settled(at(25)), Listing::of(Status::Unlisted));
 }
 
 fn plans_are_checked() {
-    let (listed, delisted) = (Listing::of(Status::Listed), Listing::of(Status::Delisted));
+    let (listed, unlisted) = (Listing::of(Status::Listed), Listing::of(Status::Unlisted));
     let code = |r: merx_kernel::Result<Listing>| r.err().map(|e| e.code().to_owned()).unwrap_or_default();
     let later = Some(at(20));
-    assert_eq!(delisted.list(at(10), None, None).unwrap(), listed);
-    assert!(delisted.list(at(10), later, None).unwrap().is_listed(at(20)));
-    assert_eq!(code(delisted.list(at(10), Some(at(10)), None)), "request.invalid");
-    assert_eq!(code(delisted.list(at(10), later, later)), "request.invalid");
+    assert_eq!(unlisted.list(at(10), None, None).unwrap(), listed);
+    assert!(unlisted.list(at(10), later, None).unwrap().is_listed(at(20)));
+    assert_eq!(code(unlisted.list(at(10), Some(at(10)), None)), "request.invalid");
+    assert_eq!(code(unlisted.list(at(10), later, later)), "request.invalid");
     assert_eq!(code(listed.list(at(10), later, None)), "catalogue.already_listed");
-    assert_eq!(code(delisted.delist(at(10), None)), "catalogue.not_listed");
+    assert_eq!(code(unlisted.delist(at(10), None)), "catalogue.not_listed");
     assert_eq!(code(listed.delist(at(10), Some(at(10)))), "request.invalid");
-    assert_eq!(listed.delist(at(10), None).unwrap(), delisted);
+    assert_eq!(listed.delist(at(10), None).unwrap(), unlisted);
     // A newer plan overrides the older, and listing now forgets both.
-    let planned = delisted.list(at(10), later, Some(at(30))).unwrap();
+    let planned = unlisted.list(at(10), later, Some(at(30))).unwrap();
     assert_eq!(planned.list(at(12), None, None).unwrap(), listed);
     assert_eq!(planned.delist(at(12), Some(at(25))).unwrap().delist_at, Some(at(25)));
     assert_eq!(code(planned.delist(at(12), later)), "request.invalid");
-    assert_eq!(planned.delist(at(12), None).unwrap(), delisted);
-    assert_eq!(planned.unplanned(at(12)), delisted);
+    assert_eq!(planned.delist(at(12), None).unwrap(), unlisted);
+    assert_eq!(planned.unplanned(at(12)), unlisted);
     assert_eq!(planned.unplanned(at(22)), listed, "what has happened stays");
 }
 

@@ -134,6 +134,62 @@ pub struct OrderShipped {
     pub complete: bool,
 }
 
+/// Something of an order, in words.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TitledLine {
+    /// What.
+    pub sku: Sku,
+    /// The product's title, as it was ordered.
+    pub title: LocalText,
+    /// The chosen options in words.
+    pub options: LocalText,
+    /// How many.
+    pub quantity: Quantity,
+}
+
+/// Goods of the order left the warehouse. Follows [`OrderShipped`]: its lines have titles.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderShippedV2 {
+    /// The order.
+    pub order_id: OrderId,
+    /// Its readable number.
+    pub number: String,
+    /// Its buyer.
+    pub account_id: AccountId,
+    /// The shipment.
+    pub shipment_id: ShipmentId,
+    /// Who carries it.
+    pub carrier: String,
+    /// The carrier's number.
+    pub tracking_number: String,
+    /// What is in it.
+    pub lines: Vec<TitledLine>,
+    /// Whether everything of the order is on its way now.
+    pub complete: bool,
+}
+
+impl From<OrderShipped> for OrderShippedV2 {
+    /// What had no titles is called by its SKU.
+    fn from(old: OrderShipped) -> Self {
+        let titled = |line: Line| {
+            let (sku, none) =
+                (line.sku.as_str().to_owned(), LocalText { zh: String::new(), en: String::new() });
+            let title = LocalText { zh: sku.clone(), en: sku };
+            TitledLine { sku: line.sku, title, options: none, quantity: line.quantity }
+        };
+        Self {
+            order_id: old.order_id,
+            number: old.number,
+            account_id: old.account_id,
+            shipment_id: old.shipment_id,
+            carrier: old.carrier,
+            tracking_number: old.tracking_number,
+            lines: old.lines.into_iter().map(titled).collect(),
+            complete: old.complete,
+        }
+    }
+}
+
 /// The order ended before it was fulfilled. Follows [`OrderCancelled`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OrderCancelledV2 {
@@ -213,6 +269,12 @@ impl Fact for OrderPaidV2 {
 }
 impl Fact for OrderShipped {
     const TYPE: &'static str = "ordering.order_shipped.v1";
+    fn subject(&self) -> String {
+        self.order_id.to_string()
+    }
+}
+impl Fact for OrderShippedV2 {
+    const TYPE: &'static str = "ordering.order_shipped.v2";
     fn subject(&self) -> String {
         self.order_id.to_string()
     }

@@ -118,6 +118,8 @@ fn the_facts_of_the_whole_life_keep_their_shape() {
         quantity: Quantity::new(2).expect("quantity"),
         amount: yuan(12_345),
     };
+    let AgreedLine { title, options, quantity, .. } = line.clone();
+    let titled = TitledLine { sku: sku(), title, options, quantity };
     golden(&OrderAwaitingPaymentV2 {
         order_id,
         number: number.clone(),
@@ -137,6 +139,16 @@ fn the_facts_of_the_whole_life_keep_their_shape() {
         carrier: "SF".to_owned(),
         tracking_number: "SF1234567890".to_owned(),
         lines: lines(),
+        complete: true,
+    });
+    golden(&OrderShippedV2 {
+        order_id,
+        number: number.clone(),
+        account_id,
+        shipment_id: Id::from_bits(1),
+        carrier: "SF".to_owned(),
+        tracking_number: "SF1234567890".to_owned(),
+        lines: vec![titled],
         complete: true,
     });
     let reason = "buyer".to_owned();

@@ -44,7 +44,9 @@ async fn a_wrong_property_is_named_by_its_pointer() {
 #[tokio::test(start_paused = true)]
 async fn a_whole_number_may_be_written_with_a_point() {
     let kit = Kit::new();
-    for (number, taken) in [("2.0", true), ("2.000", true), ("2.5", false), ("2.01", false), ("-2.0", false), ("2.", false)] {
+    for (number, taken) in
+        [("2.0", true), ("2.000", true), ("2.5", false), ("2.01", false), ("-2.0", false), ("2.", false)]
+    {
         let body = format!(r#"{{"name":"a \\\" 1.0","lines":[{{"sku":"x-1.0","quantity":{number}}}]}}"#);
         let reply = kit.send(body.clone()).await;
         assert_eq!(reply.status.as_u16(), if taken { 201 } else { 400 }, "{body}: {}", reply.text);

@@ -123,82 +123,55 @@ fn shop(route: Route, id: &'static str) -> Route {
 const NATURAL: Idempotency = Idempotency::Natural("it changes nothing");
 
 fn shop_routes() -> Vec<Route> {
+    let mut all = path_routes();
+    all.extend(body_routes());
+    all.extend(people_routes());
+    all
+}
+
+/// What is read of a path and of a query.
+fn path_routes() -> Vec<Route> {
+    let pair = async |Path(pair): Path<(AccountId, SessionId)>| seen(format!("{pair:?}"));
+    let account = async |Path(id): Path<AccountId>| seen(id);
+    let list = async |Query(page): Query<PageRequest>| Answer::Ok(seen(page.checked_limit()?));
     vec![
-        shop(
-            Route::get(
-                "/v1/pairs/{account}/{session}",
-                Access::Public,
-                async |Path(pair): Path<(AccountId, SessionId)>| seen(format!("{pair:?}")),
-                &(),
-            ),
-            "pair",
-        ),
+        shop(Route::get("/v1/pairs/{account}/{session}", Access::Public, pair, &()), "pair"),
         shop(Route::get("/v1/items/{item}", Access::Public, async |Path(n): Path<u32>| seen(n), &()), "item"),
-        shop(
-            Route::get(
-                "/v1/accounts/{account}",
-                Access::Public,
-                async |Path(id): Path<AccountId>| seen(id),
-                &(),
-            ),
-            "account",
-        )
-        .param::<AccountId>("account"),
-        shop(
-            Route::get(
-                "/v1/list",
-                Access::Public,
-                async |Query(page): Query<PageRequest>| Answer::Ok(seen(page.checked_limit()?)),
-                &(),
-            ),
-            "list",
-        )
-        .query::<PageRequest>(),
+        shop(Route::get("/v1/accounts/{account}", Access::Public, account, &()), "account")
+            .param::<AccountId>("account"),
+        shop(Route::get("/v1/list", Access::Public, list, &()), "list").query::<PageRequest>(),
+    ]
+}
+
+/// What is read of a body.
+fn body_routes() -> Vec<Route> {
+    let keys = async |key: IdempotencyKey| seen(format!("{key:?}"));
+    let notify = async |Form(pairs): Form| seen(format!("{pairs:?}"));
+    vec![
         shop(Route::post("/v1/orders", SHOP, place, &()), "place")
             .body::<Order>()
             .errors(&["shop.sold_out"])
             .idempotency(Idempotency::Required),
-        shop(
-            Route::post("/v1/keys", SHOP, async |key: IdempotencyKey| seen(format!("{key:?}")), &()),
-            "keys",
-        )
-        .body::<Order>()
-        .idempotency(Idempotency::Required),
+        shop(Route::post("/v1/keys", SHOP, keys, &()), "keys")
+            .body::<Order>()
+            .idempotency(Idempotency::Required),
         shop(Route::post("/v1/public", Access::Public, place, &()), "public")
             .body::<Order>()
             .idempotency(NATURAL),
-        shop(
-            Route::get(
-                "/v1/me",
-                Access::LoggedIn { owner: MINE },
-                async |Caller(me): Caller| seen(me.account),
-                &(),
-            ),
-            "me",
-        ),
-        shop(
-            Route::get(
-                "/v1/stock",
-                Access::Permission {
-                    permission: Permission::InventoryRead,
-                    owner: Owner::None("stock is the shop's"),
-                },
-                async || seen("stock"),
-                &(),
-            ),
-            "stock",
-        ),
-        shop(
-            Route::post(
-                "/v1/notify",
-                Access::Signed("by the test"),
-                async |Form(pairs): Form| seen(format!("{pairs:?}")),
-                &(),
-            ),
-            "notify",
-        )
-        .form::<Seen>()
-        .idempotency(NATURAL),
+        shop(Route::post("/v1/notify", Access::Signed("by the test"), notify, &()), "notify")
+            .form::<Seen>()
+            .idempotency(NATURAL),
+    ]
+}
+
+/// What asks who it is.
+fn people_routes() -> Vec<Route> {
+    let me = async |Caller(me): Caller| seen(me.account);
+    let owner = Owner::None("stock is the shop's");
+    let read = Access::Permission { permission: Permission::InventoryRead, owner };
+    vec![
+        shop(Route::get("/v1/me", Access::LoggedIn { owner: MINE }, me, &()), "me").group("people"),
+        shop(Route::get("/v1/stock", read, async || seen("stock"), &()), "stock").group("warehouse"),
     ]
 }
 

@@ -1,5 +1,6 @@
 //! Tests of the HTTP surface.
 
+#![allow(clippy::print_stdout, reason = "figures are shown with --nocapture")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may stop at the first surprise")]
 
 mod edge;

@@ -45,7 +45,15 @@ async fn an_operation_says_all_there_is_to_know() {
     let api = description().await;
     let place = &api["paths"]["/v1/orders"]["post"];
     assert_eq!(place["operationId"], "place");
-    assert_eq!(place["tags"][0], "orders");
+    for (path, method, tag) in [
+        ("/v1/orders", "post", "orders"),
+        ("/v1/me", "get", "people"),
+        ("/v1/stock", "get", "warehouse-staff"),
+        ("/v1/hello", "get", "hello"),
+        ("/livez", "get", "service"),
+    ] {
+        assert_eq!(api["paths"][path][method]["tags"], serde_json::json!([tag]), "{path}");
+    }
     assert_eq!(place["security"][0]["bearer"], Value::Array(vec![]));
     assert_eq!(place["x-merx-access"]["permission"], "shop");
     assert_eq!(place["x-merx-access"]["owner"]["account"], "made for the caller");

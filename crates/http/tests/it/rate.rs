@@ -45,6 +45,17 @@ fn a_clock_that_jumps_back_locks_nobody_out_for_longer_than_the_burst() {
     assert!(limiter.take(&"a", before).retry_after <= Duration::from_secs(5));
 }
 
+#[test]
+fn a_clock_that_is_set_back_refuses_nobody_who_was_not_refused_before() {
+    let limiter = RateLimiter::new(60, 3, 100);
+    assert!(limiter.take(&"a", START).allowed);
+    let before = START.minus(Duration::from_secs(3_600));
+    for _ in 0..3 {
+        assert!(limiter.take(&"a", before).allowed);
+    }
+    assert!(!limiter.take(&"a", before).allowed, "the rate holds by the new time too");
+}
+
 #[tokio::test(start_paused = true)]
 async fn clients_are_told_and_refused() {
     let kit =

@@ -3,7 +3,8 @@
 use axum::body::Body;
 use http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt as _;
-use merx_http::{Access, Idempotency, IfMatch, Info, RawBody, Route, Versioned, openapi};
+use merx_http::{Access, Idempotency, IfMatch, Info, RawBody, Route, Versioned, openapi, respond};
+use merx_platform::store::Saved;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -14,12 +15,13 @@ use crate::kit::Kit;
 #[derive(Serialize, JsonSchema)]
 struct Thing {
     name: &'static str,
+    version: i64,
 }
 
 const MEDIA: &[&str] = &["image/png", "image/jpeg"];
 
 fn routes() -> Vec<Route> {
-    let thing = || Versioned { version: 7, body: Thing { name: "thing" } };
+    let thing = || Versioned { version: 7, body: Thing { name: "thing", version: 7 } };
     let put = async move |seen: IfMatch| -> Result<Versioned<Thing>, merx_http::Problem> {
         seen.check(7)?;
         Ok(Versioned { version: 8, ..thing() })
@@ -100,6 +102,27 @@ fn the_description_says_so() {
     );
     assert!(put["responses"]["4XX"].to_string().contains("request.version_stale"));
     let post = &described["paths"]["/v1/bytes"]["post"];
-    assert_eq!(post["requestBody"]["content"], json!({"image/jpeg": {}, "image/png": {}}));
-    assert_eq!(post["responses"]["200"]["content"], json!({"text/plain": {}}));
+    let bytes = json!({"schema": {"type": "string", "format": "binary"}});
+    assert_eq!(post["requestBody"]["content"], json!({"image/jpeg": bytes, "image/png": bytes}));
+    assert_eq!(post["responses"]["200"]["content"], json!({"text/plain": {"schema": {"type": "string"}}}));
+    let tag = &described["paths"]["/v1/thing"]["get"]["responses"]["200"]["headers"]["ETag"];
+    assert_eq!(tag, &json!({"$ref": "#/components/headers/ETag"}));
+    assert!(post["responses"]["200"]["headers"]["ETag"].is_null(), "bytes have no version");
+}
+
+#[test]
+fn a_kept_answer_that_tells_its_version_has_it_as_the_tag() {
+    for (status, body, tag) in [
+        (201, r#"{"id":1,"version":3}"#, Some("\"3\"")),
+        (200, r#"{"version":12}"#, Some("\"12\"")),
+        (201, r#"{"id":1}"#, None),
+        (201, r#"{"version":"3"}"#, None),
+        (201, r#"{"inner":{"version":3}}"#, None),
+        (202, "", None),
+        (409, r#"{"version":3}"#, None),
+    ] {
+        let response = respond(Saved { status, body: body.to_owned() });
+        let given = response.headers().get("etag").map(|tag| tag.to_str().unwrap());
+        assert_eq!((response.status().as_u16(), given), (status, tag), "{body}");
+    }
 }

@@ -94,7 +94,8 @@ pub fn enter(tx: &mut Tx<'_>, act: &Act, command: &StockCommand) -> Result<Stock
         "id": entry.entry, "warehouse_id": entry.warehouse, "kind": movement.kind, "quantity": entry.quantity,
     });
     act.tell(tx, action, entry.sku.to_string(), entry.reason.clone(), detail)?;
-    Ok(level.after(&movement).unwrap_or(level))
+    // On MySQL orders may have moved the row between the reading and the update; now it is ours.
+    Ok(store::level(tx, &entry.sku, entry.warehouse)?.unwrap_or(level))
 }
 
 /// Makes sure that a warehouse stays active until this transaction ends.

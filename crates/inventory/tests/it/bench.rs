@@ -185,6 +185,15 @@ impl Bench {
         &self.deps.db
     }
 
+    /// The database's name in reports.
+    pub fn engine(&self) -> &'static str {
+        match (&self._database, &self._folder) {
+            (Some(_), _) => "MariaDB",
+            (None, Some(_)) => "SQLite file",
+            (None, None) => "SQLite in memory",
+        }
+    }
+
     /// Puts units on the shelf of the first warehouse.
     pub async fn receive(&self, code: &str, quantity: i64) {
         let receipt = StockReceipt { entry: self.deps.ids.next(), sku: sku(code), quantity, reason: None };

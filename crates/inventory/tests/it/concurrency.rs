@@ -1,10 +1,14 @@
 //! Many at once.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use libtest_mimic::Trial;
 use merx_contracts::ids::{Sku, WarehouseId};
 use merx_inventory::domain::StockLevel;
+use tokio::{
+    sync::{Barrier, Semaphore},
+    time::Instant,
+};
 
 use crate::bench::{Bench, MAIN, NORTH, SOUTH, code, on_every_mode};
 
@@ -64,30 +68,82 @@ fn count(codes: &[String], code: &str) -> usize {
     codes.iter().filter(|c| *c == code).count()
 }
 
-/// T22, at the size that runs here: 1,000 tasks for 100 units of one SKU.
+/// How many of the buyers have a connection at once.
+const CONNECTIONS: usize = 500;
+
+/// Everybody wants one of A, each in a task of its own, [`CONNECTIONS`] of them at a time. Answers their codes in the
+/// order given, and how long each waited for its answer.
+async fn crowd(bench: &Arc<Bench>, first: u128, buyers: usize) -> (Vec<String>, Vec<Duration>) {
+    let (gate, connections) = (Arc::new(Barrier::new(buyers)), Arc::new(Semaphore::new(CONNECTIONS)));
+    let buy = |id: u128| {
+        let (bench, gate, connections) = (bench.clone(), gate.clone(), connections.clone());
+        bench.clone().deps.tasks.spawn("test", async move {
+            gate.wait().await;
+            let _connection = connections.acquire().await.unwrap();
+            let began = Instant::now();
+            (code(bench.reserve(id, &[("A", 1)]).await), began.elapsed())
+        })
+    };
+    let tasks: Vec<_> = (first..).take(buyers).map(buy).collect();
+    let (mut codes, mut took) = (Vec::new(), Vec::new());
+    for task in tasks {
+        let (code, waited) = task.await.unwrap();
+        codes.push(code);
+        took.push(waited);
+    }
+    (codes, took)
+}
+
+/// T22: `MERX_T22=10000` buyers at once for 100 units of one SKU; without it 1,000. The guard is `Guard::StockUpdate`.
 async fn a_thousand_for_a_hundred(bench: Arc<Bench>) {
+    let buyers: usize = crate::size("MERX_T22", 1_000);
     bench.receive("A", 100).await;
-    let buyers = (1..=1_000).map(|id| (id, Work::Reserve(vec![("A", 1)]))).collect();
-    let codes = at_once(&bench, buyers).await;
-    assert_eq!((count(&codes, "ok"), count(&codes, "inventory.sold_out")), (100, 900), "{:?}", odd(&codes));
+    let began = Instant::now();
+    let (codes, mut took) = crowd(&bench, 1, buyers).await;
+    let seconds = began.elapsed();
+    let told = (count(&codes, "ok"), count(&codes, "inventory.sold_out"));
+    assert_eq!(told, (100, buyers - 100), "{:?}", odd(&codes));
     assert_eq!(bench.figures("A").await, (0, 100, 0));
     // Half of the winners pay, half run out of time: exactly that many are back.
     let winners: Vec<u128> = (1..).zip(&codes).filter(|(_, c)| *c == "ok").map(|(id, _)| id).collect();
-    let ends = winners.iter().map(|id| (*id, if id % 2 == 0 { Work::Sell } else { Work::Release })).collect();
-    assert_eq!(count(&at_once(&bench, ends).await, "ok"), 100);
-    let sold = i64::try_from(winners.iter().filter(|id| **id % 2 == 0).count()).unwrap();
-    assert_eq!(bench.figures("A").await, (100 - sold, 0, sold));
+    let ends =
+        winners.iter().zip(0..).map(|(id, n)| (*id, if n % 2 == 0 { Work::Sell } else { Work::Release }));
+    assert_eq!(count(&at_once(&bench, ends.collect()).await, "ok"), 100);
+    assert_eq!(bench.figures("A").await, (50, 0, 50));
+    // None of them is lost: the next who come have all of them, and nobody more.
+    let (codes, _) = crowd(&bench, 1 << 64, 100).await;
+    assert_eq!((count(&codes, "ok"), count(&codes, "inventory.sold_out")), (50, 50), "{:?}", odd(&codes));
+    let winners = ((1u128 << 64)..).zip(&codes).filter(|(_, c)| *c == "ok").map(|(id, _)| (id, Work::Sell));
+    assert_eq!(count(&at_once(&bench, winners.collect()).await, "ok"), 50);
+    assert_eq!(bench.figures("A").await, (0, 0, 100));
+    took.sort_unstable();
+    let at = |share: usize| took[(took.len() - 1) * share / 100].as_millis();
+    println!(
+        "PROOF | T22 | inventory, {}: {buyers} tasks over {CONNECTIONS} connections for 100 units | size={buyers} | 100 reserved, \
+         {} sold out, 0 other answers, 0 oversold; the 50 not paid for were sold to others, 0 undersold; p50 {} ms, p99 {} ms, \
+         {seconds:.1?} | seed=-",
+        bench.engine(),
+        buyers - 100,
+        at(50),
+        at(99),
+    );
 }
 
-/// T25, lost updates: 100 races of four for the last unit.
+/// T25, lost updates: races of four for the last unit. The guard is `Guard::StockUpdate`.
 async fn the_last_unit_goes_once(bench: Arc<Bench>) {
-    for round in 1..=100u128 {
+    let rounds: u128 = crate::size("MERX_T25", 100);
+    for round in 1..=rounds {
         bench.receive("A", 1).await;
         let buyers = (0..4).map(|n| (round * 10 + n, Work::Reserve(vec![("A", 1)]))).collect();
         let codes = at_once(&bench, buyers).await;
         assert_eq!((count(&codes, "ok"), count(&codes, "inventory.sold_out")), (1, 3), "round {round}");
     }
-    assert_eq!(bench.figures("A").await, (0, 100, 0));
+    assert_eq!(bench.figures("A").await, (0, i64::try_from(rounds).unwrap(), 0));
+    println!(
+        "PROOF | T25 | lost update: four reserve the last unit, {} | size={rounds} | 0 lost of {rounds} races, one \
+         reserved and three sold out in each | seed=-",
+        bench.engine(),
+    );
 }
 
 /// What was answered besides the expected, for the message of a failed test.

@@ -1,5 +1,6 @@
 //! The tests of inventory. What needs a MariaDB is reported as NOT RUN (ignored) without one.
 
+#![allow(clippy::print_stdout, reason = "figures are shown with --nocapture")]
 #![allow(
     clippy::unwrap_used,
     reason = "a test that cannot go on has failed; without the usual harness clippy cannot tell"
@@ -14,6 +15,7 @@ mod concurrency;
 mod counts;
 mod decide;
 mod events;
+mod linear;
 mod low_stock;
 mod model;
 mod properties;
@@ -32,6 +34,14 @@ macro_rules! trials {
     };
 }
 
+/// The size of a test: what the variable says, else `usual`.
+fn size<T: std::str::FromStr>(variable: &str, usual: T) -> T {
+    match std::env::var(variable) {
+        Ok(text) => text.parse().unwrap_or_else(|_| panic!("{variable} is a number")),
+        Err(_) => usual,
+    }
+}
+
 fn main() -> std::process::ExitCode {
     let arguments = libtest_mimic::Arguments::from_args();
     let trials = [
@@ -42,6 +52,7 @@ fn main() -> std::process::ExitCode {
         commands::trials(),
         concurrency::trials(),
         counts::trials(),
+        linear::trials(),
         low_stock::trials(),
         returns::trials(),
         transfers::trials(),

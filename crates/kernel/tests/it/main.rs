@@ -1,6 +1,10 @@
 //! The kernel's promises: money that adds up to the minor unit, ids that sort and round-trip, time that never
 //! goes backwards in a difference, secrets that do not print.
 
+#![allow(clippy::print_stdout, reason = "figures are shown with --nocapture")]
+
+mod t21;
+
 use std::{
     sync::{
         Arc,

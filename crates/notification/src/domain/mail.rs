@@ -9,7 +9,7 @@ use merx_contracts::{
         accounts::CodeRequested,
         ordering::{
             OrderAwaitingPaymentV2, OrderCancelledV2, OrderCompletedV2, OrderPaidV2, OrderRefunded,
-            OrderShipped,
+            OrderShipped, OrderShippedV2,
         },
     },
     ids::{AccountId, MailId, MessageId, OrderId},
@@ -184,6 +184,10 @@ impl NewMail {
             }
             OrderShipped::TYPE => {
                 let fact: OrderShipped = envelope.fact()?;
+                (Template::OrderShipped, fact.shipment_id.bits(), Some(fact.order_id), fact.account_id)
+            }
+            OrderShippedV2::TYPE => {
+                let fact: OrderShippedV2 = envelope.fact()?;
                 (Template::OrderShipped, fact.shipment_id.bits(), Some(fact.order_id), fact.account_id)
             }
             OrderCompletedV2::TYPE => {

@@ -18,7 +18,7 @@ pub const TOLD: &[&str] = &[
     "ordering.order_completed.v2",
     "ordering.order_paid.v2",
     "ordering.order_refunded.v1",
-    "ordering.order_shipped.v1",
+    "ordering.order_shipped.v2",
     "payment.captured.v1",
     "payment.refunded.v1",
     "shipping.delivered.v1",

@@ -4,10 +4,11 @@ use axum::{
     extract::State as FromState,
     response::{IntoResponse, Response},
 };
-use http::{HeaderName, HeaderValue, StatusCode};
+use http::StatusCode;
 use merx_contracts::ids::WebhookId;
 use merx_http::{
-    Answer, Begun, Caller, IdempotencyKey, IfMatch, Json, Path, Query, Route, Versioned, answer, respond,
+    Answer, Begun, Caller, IdempotencyKey, IfMatch, Json, Path, Query, Route, Versioned, answer, replayed,
+    respond,
 };
 use merx_kernel::{BoundedText, Error, Page, PageRequest, Result, Secret, Timestamp};
 use merx_sql::Tx;
@@ -242,12 +243,8 @@ async fn with_secret(
         Ok((shown(tx, effect)?, repeated))
     };
     let (view, repeated) = desk.state.db.write(label, write).await?;
-    let mut response = respond(answer(status, &view)?);
-    if repeated {
-        let name = HeaderName::from_static("idempotency-replayed");
-        response.headers_mut().insert(name, HeaderValue::from_static("true"));
-    }
-    Ok(response)
+    let response = respond(answer(status, &view)?);
+    Ok(if repeated { replayed(response) } else { response })
 }
 
 /// The endpoint a secret is of, with that secret.

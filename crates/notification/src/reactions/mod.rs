@@ -11,7 +11,7 @@ use merx_contracts::{
         inventory::StockLow,
         ordering::{
             OrderAwaitingPaymentV2, OrderCancelledV2, OrderCompletedV2, OrderPaidV2, OrderRefunded,
-            OrderShipped,
+            OrderShipped, OrderShippedV2,
         },
         payment::{PaymentCaptured, PaymentRefunded},
         shipping::{ShipmentDelivered, ShipmentDispatchedV2},
@@ -37,6 +37,7 @@ const TYPES: &[&str] = &[
     OrderPaidV2::TYPE,
     OrderRefunded::TYPE,
     OrderShipped::TYPE,
+    OrderShippedV2::TYPE,
     PaymentCaptured::TYPE,
     PaymentRefunded::TYPE,
     ShipmentDelivered::TYPE,

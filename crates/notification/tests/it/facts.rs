@@ -7,7 +7,7 @@ use merx_contracts::{
         accounts::CodeRequested,
         ordering::{
             AgreedLine, Line, OrderAwaitingPaymentV2, OrderCancelledV2, OrderCompletedV2, OrderPaidV2,
-            OrderRefunded, OrderShipped,
+            OrderRefunded, OrderShipped, OrderShippedV2, TitledLine,
         },
     },
     ids::{AccountId, MessageId, OrderId, Sku},
@@ -62,17 +62,32 @@ pub fn placed() -> OrderAwaitingPaymentV2 {
 pub fn paid() -> OrderPaidV2 {
     OrderPaidV2 { order_id: order(), number: NUMBER.to_owned(), account_id: buyer(), amount: yuan(130_050) }
 }
-pub fn shipped(shipment: u128, complete: bool) -> OrderShipped {
-    OrderShipped {
+pub fn shipped(shipment: u128, complete: bool) -> OrderShippedV2 {
+    OrderShippedV2 {
         order_id: order(),
         number: NUMBER.to_owned(),
         account_id: buyer(),
         shipment_id: Id::from_bits(shipment),
         carrier: "SF Express".to_owned(),
         tracking_number: "SF1234567890".to_owned(),
-        lines: vec![Line { sku: sku(), quantity: Quantity::new(2).unwrap() }],
+        lines: vec![TitledLine {
+            sku: sku(),
+            title: LocalText {
+                zh: "西湖龙井 <明前>".to_owned(), en: "Longjing & \"friends\"".to_owned()
+            },
+            options: LocalText { zh: "100 克".to_owned(), en: "100 g".to_owned() },
+            quantity: Quantity::new(2).unwrap(),
+        }],
         complete,
     }
+}
+/// The fact before its lines had titles.
+pub fn shipped_before_titles() -> OrderShipped {
+    let OrderShippedV2 {
+        order_id, number, account_id, shipment_id, carrier, tracking_number, complete, ..
+    } = shipped(1, true);
+    let lines = vec![Line { sku: sku(), quantity: Quantity::new(2).unwrap() }];
+    OrderShipped { order_id, number, account_id, shipment_id, carrier, tracking_number, lines, complete }
 }
 pub fn completed() -> OrderCompletedV2 {
     OrderCompletedV2 { order_id: order(), number: NUMBER.to_owned(), account_id: buyer() }

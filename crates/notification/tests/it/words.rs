@@ -102,6 +102,7 @@ fn all(language: Language) -> Vec<(&'static str, Rendered)> {
         ),
         ("order_shipped", order(Template::OrderShipped, json(&facts::shipped(1, true)))),
         ("order_shipped_part", order(Template::OrderShipped, json(&facts::shipped(1, false)))),
+        ("order_shipped_v1", order(Template::OrderShipped, json(&facts::shipped_before_titles()))),
         ("order_completed", order(Template::OrderCompleted, json(&facts::completed()))),
         ("order_refunded", order(Template::OrderRefunded, json(&facts::refunded(4)))),
         (

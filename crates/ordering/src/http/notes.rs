@@ -4,8 +4,8 @@ use axum::{
     extract::State,
     response::{IntoResponse, Response},
 };
-use http::{HeaderName, HeaderValue, StatusCode};
-use merx_http::{Answer, Caller, IdempotencyKey, Json, Path, respond};
+use http::StatusCode;
+use merx_http::{Answer, Caller, IdempotencyKey, Json, Path, replayed, respond};
 use merx_kernel::{Error, Permission};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -47,10 +47,7 @@ pub(super) async fn write(
             let read = move |q: &mut merx_sql::Reader<'_>| notes::one(q, note_id);
             let note = api.ordering.tools.db.read("ordering.note", read).await?;
             let note = note.ok_or_else(|| Error::internal("a note that was written is not there"))?;
-            let mut response = (StatusCode::CREATED, Json(note)).into_response();
-            let replayed = HeaderName::from_static("idempotency-replayed");
-            response.headers_mut().insert(replayed, HeaderValue::from_static("true"));
-            Ok(response)
+            Ok(replayed((StatusCode::CREATED, Json(note)).into_response()))
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The tests of ordering. What needs a MariaDB is reported as NOT RUN (ignored) without one.
 
+#![allow(clippy::print_stdout, reason = "figures are shown with --nocapture")]
 #![allow(
     clippy::unwrap_used,
     reason = "a test that cannot go on has failed; without the usual harness clippy cannot tell"
@@ -31,6 +32,7 @@ mod search;
 mod settlement;
 mod shipments;
 mod shop;
+mod t21;
 mod timeline;
 mod world;
 
@@ -59,6 +61,7 @@ fn main() -> std::process::ExitCode {
         search::trials(),
         settlement::trials(),
         shipments::trials(),
+        t21::trials(),
         timeline::trials(),
     ];
     libtest_mimic::run(&arguments, trials.into_iter().flatten().collect()).exit_code()

@@ -1,16 +1,45 @@
 //! `POST /v1/checkouts/{cart}/orders`
 
+use std::sync::{Arc, Mutex};
+
 use http::StatusCode;
 use merx_kernel::Error;
-use merx_platform::store::SagaStatus;
+use merx_platform::{module::sequenced_tables, store::SagaStatus};
+use merx_sql::{Db, DbOptions, FaultPoint, Faults};
 use serde_json::json;
 
 use crate::paused;
 use crate::{
     given::BUYER,
-    neighbours::{Paying, Reservation},
-    shop::Shop,
+    neighbours::{Neighbours, Paying, Reservation},
+    shop::{CONTEXTS, Shop, parts_with},
 };
+
+/// What goes wrong with the database now: where, and in which transaction.
+#[derive(Default)]
+struct Trouble(Mutex<Option<(FaultPoint, &'static str)>>);
+
+impl Faults for Trouble {
+    fn strikes(&self, point: FaultPoint, labels: &[&'static str]) -> bool {
+        self.0.lock().unwrap().is_some_and(|(at, of)| at == point && labels.iter().any(|l| l.starts_with(of)))
+    }
+}
+
+/// A shop whose database has `trouble`.
+async fn troubled(trouble: &Arc<Trouble>) -> Shop {
+    let neighbours = Neighbours::new();
+    let parts = parts_with(&neighbours, |deps| {
+        let options = DbOptions { faults: Some(trouble.clone()), ..DbOptions::new(deps.clock.clone()) };
+        deps.db = Db::inline(options, &sequenced_tables(&CONTEXTS)).unwrap();
+    });
+    let parts = parts.await;
+    Shop::of(neighbours, parts).await
+}
+
+/// T20: what held, as a line of the report.
+fn proof(case: &str, size: usize, figure: &str) {
+    println!("PROOF | T20 | placing an order: {case} | size={size} | {figure} | seed=7");
+}
 
 async fn an_order_comes_to_await_payment() {
     let shop = Shop::new().await;
@@ -42,6 +71,7 @@ async fn placing_costs_two_transactions_within_the_budget() {
     shop.finish().await;
 }
 
+/// T20. The guard is `Guard::IdempotencyKey`.
 async fn one_key_sent_fifty_times_at_once_is_one_order() {
     let shop = Shop::new().await;
     let body = shop.acceptance().await;
@@ -60,6 +90,58 @@ async fn one_key_sent_fifty_times_at_once_is_one_order() {
     assert_eq!(shop.count("SELECT COUNT(*) FROM ordering_orders").await, 1);
     assert_eq!(shop.neighbours.world().stock["TEA"], 8);
     shop.finish().await;
+    proof("one key 50 times at once", 50, "1 order, 1 reservation, 50 equal answers");
+}
+
+/// T20: the keys are in the database of the orders.
+async fn while_the_database_is_down_nothing_is_ordered() {
+    let trouble: Arc<Trouble> = Arc::default();
+    let shop = troubled(&trouble).await;
+    let body = shop.acceptance().await;
+    let path = Shop::checkout("orders");
+    *trouble.0.lock().unwrap() = Some((FaultPoint::BeforeCommit, "ordering.place"));
+    let requests = (0..50).map(|_| shop.post_as(BUYER, &path, "k", Some(body.clone())));
+    for refused in futures_util::future::join_all(requests).await {
+        assert_eq!(
+            (refused.status, refused.code()),
+            (StatusCode::SERVICE_UNAVAILABLE, "sql.io"),
+            "{refused:?}"
+        );
+    }
+    *trouble.0.lock().unwrap() = None;
+    assert_eq!(shop.count("SELECT COUNT(*) FROM ordering_orders").await, 0);
+    assert_eq!(shop.neighbours.world().stock["TEA"], 10);
+    let placed = shop.post_as(BUYER, &path, "k", Some(body)).await;
+    assert_eq!(placed.status, StatusCode::CREATED, "{placed:?}");
+    shop.finish().await;
+    proof("the store of the keys is down", 50, "50 × 503, 0 orders, 0 reservations; 1 order once it is back");
+}
+
+/// T20: the first answer is lost, kept or not; the second says what the order says. The guard is `Guard::IdempotencyKey`.
+async fn a_crash_after_any_write_is_answered_from_the_order() {
+    for label in ["ordering.place", "ordering.await_payment"] {
+        let trouble: Arc<Trouble> = Arc::default();
+        let shop = troubled(&trouble).await;
+        let body = shop.acceptance().await;
+        let path = Shop::checkout("orders");
+        *trouble.0.lock().unwrap() = Some((FaultPoint::AfterCommit, label));
+        let lost = shop.post_as(BUYER, &path, "k", Some(body.clone())).await;
+        assert_ne!(lost.status, StatusCode::CREATED, "{label}: {lost:?}");
+        *trouble.0.lock().unwrap() = None;
+        // The process lives on, as with a server that is gone: nobody carries the saga on until it is found forgotten.
+        shop.pass(std::time::Duration::from_secs(900)).await;
+        let again = shop.post_as(BUYER, &path, "k", Some(body)).await;
+        assert_eq!((again.status, again.replayed), (StatusCode::CREATED, true), "{label}: {again:?}");
+        assert_eq!(shop.order(again.order()).await.body, again.body, "the answer is what the row says");
+        assert_eq!(shop.count("SELECT COUNT(*) FROM ordering_orders").await, 1);
+        assert_eq!(shop.neighbours.world().stock["TEA"], 8);
+        shop.finish().await;
+    }
+    proof(
+        "the answer is lost after each of its writes",
+        2,
+        "1 order, the answer rebuilt from it or as it was kept",
+    );
 }
 
 async fn a_repetition_is_answered_from_the_first_even_when_the_cart_is_empty_by_then() {
@@ -167,5 +249,5 @@ async fn bad_input_is_named() {
 }
 
 pub fn trials() -> Vec<libtest_mimic::Trial> {
-    paused!["place_order": an_order_comes_to_await_payment, placing_costs_two_transactions_within_the_budget, one_key_sent_fifty_times_at_once_is_one_order, a_repetition_is_answered_from_the_first_even_when_the_cart_is_empty_by_then, sold_out_is_a_409_and_its_order_is_hidden, a_refusal_after_the_reservation_gives_the_stock_back, a_failing_neighbour_is_asked_again_within_the_request, a_quote_that_no_longer_holds_is_refused, bad_input_is_named]
+    paused!["place_order": an_order_comes_to_await_payment, placing_costs_two_transactions_within_the_budget, one_key_sent_fifty_times_at_once_is_one_order, while_the_database_is_down_nothing_is_ordered, a_crash_after_any_write_is_answered_from_the_order, a_repetition_is_answered_from_the_first_even_when_the_cart_is_empty_by_then, sold_out_is_a_409_and_its_order_is_hidden, a_refusal_after_the_reservation_gives_the_stock_back, a_failing_neighbour_is_asked_again_within_the_request, a_quote_that_no_longer_holds_is_refused, bad_input_is_named]
 }

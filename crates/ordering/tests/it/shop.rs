@@ -37,7 +37,7 @@ pub const START: Timestamp = Timestamp::from_millis(1_795_132_800_000);
 pub const STRANGER: AccountId = Id::from_bits(0x99);
 pub const SUPPORT: AccountId = Id::from_bits(0x98);
 pub const OPERATOR: AccountId = Id::from_bits(0x97);
-const CONTEXTS: [&str; 4] = ["ordering", "payment", "shipping", "accounts"];
+pub const CONTEXTS: [&str; 4] = ["ordering", "payment", "shipping", "accounts"];
 
 /// An answer of the API.
 #[derive(Clone, Debug, PartialEq)]

@@ -9,6 +9,7 @@ use merx_alipay::{
 };
 use merx_contracts::ids::AttemptId;
 use merx_kernel::{Error, Result};
+use merx_platform::points::{self, Side};
 
 use super::{About, CallBook, Outbound, PayOrder, Prepared, Provider, RefundAnswer, RefundOrder, Trade};
 use crate::{config::AlipayConfig, domain::ProviderName};
@@ -57,7 +58,10 @@ impl Alipay {
     async fn call<C: Call>(&self, call: &C, about: About, book: &CallBook) -> Result<Outcome<C::Answer>> {
         let started_at = book.now();
         let (url, body) = self.merchant.sign(call, started_at)?.post();
+        let point = || format!("provider.{}", C::METHOD);
+        points::pass(point, Side::Before);
         let answer = self.outbound.post(&url, SignedRequest::CONTENT_TYPE, body).await;
+        points::pass(point, Side::After);
         let concluded = answer.map(|answer| self.merchant.conclude(call, &answer));
         let (outcome, code) = match &concluded {
             Ok(Outcome::Done(_)) => ("done", None),

@@ -146,6 +146,10 @@ fn every_fixture_is_read_and_folded() {
     assert_eq!((old_attempt.method, new_attempt.method), (Method::AlipayPage, Method::AlipayQr));
     assert_eq!(old.captures, new.captures);
     assert_eq!(old.refunds, new.refunds);
+    println!(
+        "PROOF | T29 | fixtures of every version, payment | size={} | all of them load | seed=-",
+        read.len()
+    );
 }
 
 fn what_is_not_ours_is_refused() {
@@ -214,4 +218,9 @@ fn a_payment_is_loaded_the_same_with_snapshots_and_without() {
     for every in [1, 2, 5, 13] {
         assert_eq!(states(Some(every)), without, "a snapshot every {every} events");
     }
+    println!(
+        "PROOF | T29 | snapshots on and off, payment | size={} | the same state at every version, a snapshot every 1, 2, 5, 13 \
+         events or none | seed=-",
+        without.len()
+    );
 }

@@ -1,5 +1,6 @@
 //! Tests of payment. What needs a MariaDB is reported as NOT RUN (ignored) without one.
 
+#![allow(clippy::print_stdout, reason = "figures are shown with --nocapture")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may stop at the first surprise")]
 
 mod asks;
@@ -18,6 +19,7 @@ mod quarantine;
 mod refunds;
 mod routes;
 mod sequences;
+mod t21;
 mod timers;
 mod upgrade;
 mod world;
@@ -40,6 +42,7 @@ fn main() -> std::process::ExitCode {
         refunds::trials(),
         timers::trials(),
         sequences::trials(),
+        t21::trials(),
         upgrade::trials(),
     ];
     libtest_mimic::run(&arguments, trials.into_iter().flatten().collect()).exit_code()

@@ -74,6 +74,10 @@ async fn the_same_notification_a_hundred_times_at_once_is_one_payment(mode: Mode
     assert_eq!(world.count("SELECT COUNT(*) FROM payment_notifications").await, 1);
     let view = world.view(order(1)).await;
     assert_eq!((view.status.as_str(), view.captured.minor), ("captured", AMOUNT));
+    println!(
+        "PROOF | T14 | payment alone on {mode:?}: the same notification 100 × at once | size=100 | 1 capture, 1 fact, 100 replies \
+         `success` | seed=-"
+    );
     world.finish_drained().await;
 }
 
@@ -148,6 +152,10 @@ async fn what_alipay_signed_but_does_not_fit_is_quarantined(mode: Mode) {
     world.gateway.pay(attempt_id);
     world.notified(attempt_id).await;
     assert_eq!(world.captures().await, 1);
+    println!(
+        "PROOF | T16 | payment alone on {mode:?}: validly signed, wrong in one field | size={0} | 0 captured, {0} alerts of {0} | seed=-",
+        wrong.len()
+    );
     world.finish_drained().await;
 }
 

@@ -13,6 +13,8 @@ use super::{
     metrics::BusMetrics,
 };
 use crate::{
+    faults::{Point, Seam},
+    points::{self, Side},
     store::{DeliveryRow, DeliveryState, OutboxRow},
     tasks::panic_text,
     trace,
@@ -22,6 +24,8 @@ use crate::{
 const HANDLER_LIMIT: Duration = Duration::from_secs(60);
 /// How long a lane waits when the database cannot take down what happened.
 const DATABASE_PAUSE: Duration = Duration::from_secs(1);
+/// How long a delivery that a simulation loses is away at most.
+const LOST_FOR: Duration = Duration::from_secs(20);
 
 /// Delivers the facts of one publisher to one subscription.
 pub(super) struct Courier {
@@ -31,6 +35,7 @@ pub(super) struct Courier {
     pub(super) subscription: Subscription,
     pub(super) publisher: &'static str,
     pub(super) metrics: BusMetrics,
+    pub(super) faults: Seam,
 }
 
 /// What [`Courier::work`] answers.
@@ -62,6 +67,9 @@ impl Courier {
     }
 
     async fn handle(&self, row: OutboxRow) -> Outcome {
+        if let Some(later) = self.lost() {
+            return Outcome::Again(later, vec![row]);
+        }
         let Err(error) = self.attempt(&row.envelope, 0).await else { return Outcome::Done };
         let failed = self.judge(self.held_row(&row), &error);
         match self.keep(failed.clone()).await {
@@ -84,6 +92,9 @@ impl Courier {
         if row.next_at > self.clock.now() {
             return Outcome::Held(row.next_at);
         }
+        if let Some(later) = self.lost() {
+            return Outcome::Held(later);
+        }
         match self.attempt(&row.envelope, row.tries).await {
             Ok(()) => {
                 let message = row.message;
@@ -103,13 +114,20 @@ impl Courier {
 
     async fn park(&self, rows: Vec<OutboxRow>) -> Outcome {
         let parked: Vec<DeliveryRow> = rows.iter().map(|row| self.held_row(row)).collect();
-        let deliveries = self.subscription.store.deliveries;
+        let (deliveries, name, publisher) =
+            (self.subscription.store.deliveries, self.subscription.name, self.publisher);
         let written = self
             .db
-            .write("bus.park", move |tx| parked.iter().try_for_each(|row| deliveries.put(tx, row)))
+            .write("bus.park", move |tx| {
+                parked.iter().try_for_each(|row| deliveries.put(tx, row))?;
+                let subject = parked.first().map_or("", |row| row.subject.as_str());
+                deliveries.first_waiting(tx, name, publisher, subject)
+            })
             .await;
         match written {
-            Ok(()) => Outcome::Done,
+            // After a crash what was handled is read again: it lies before what holds the subject up, and is due now.
+            Ok(Some(first)) => Outcome::Held(first.next_at),
+            Ok(None) => Outcome::Done,
             Err(error) => {
                 tracing::warn!(subscription = self.subscription.name, error = %error.chain(), "facts could not be parked");
                 Outcome::Again(self.clock.now().plus(DATABASE_PAUSE), rows)
@@ -131,7 +149,7 @@ impl Courier {
         let handled = async {
             tokio::select! {
                 biased;
-                handled = AssertUnwindSafe(self.subscription.handler.handle(delivery)).catch_unwind() => handled
+                handled = AssertUnwindSafe(self.hand_over(delivery)).catch_unwind() => handled
                     .unwrap_or_else(|panic| {
                         Err(Error::internal(format!("the handler panicked: {}", panic_text(&*panic))))
                     }),
@@ -142,9 +160,33 @@ impl Courier {
                 )),
             }
         };
+        let point = || format!("bus.{}", self.subscription.name);
+        points::pass(point, Side::Before);
         let result = trace::scope(context, handled).await;
+        points::pass(point, Side::After);
         self.metrics.handled(self.subscription.name, result.is_ok());
         result
+    }
+
+    /// Calls the handler; in a simulation more than once, or with a failure before or after it.
+    async fn hand_over(&self, delivery: Delivery) -> Result<()> {
+        let (faults, name) = (&self.faults, self.subscription.name);
+        if let Some(error) = faults.error(Point::BusFailsBefore, name) {
+            return Err(error);
+        }
+        if faults.strikes(Point::BusRepeated, name) {
+            for _ in 0..=faults.amount(Point::BusRepeated, 4) {
+                self.subscription.handler.handle(delivery.clone()).await?;
+            }
+        }
+        self.subscription.handler.handle(delivery).await?;
+        faults.error(Point::BusFailsAfter, name).map_or(Ok(()), Err)
+    }
+
+    /// When a delivery that a simulation loses comes again.
+    fn lost(&self) -> Option<Timestamp> {
+        let wait = self.faults.span(Point::BusLost, self.subscription.name, LOST_FOR)?;
+        Some(self.clock.now().plus(wait))
     }
 
     fn held_row(&self, row: &OutboxRow) -> DeliveryRow {

@@ -70,6 +70,7 @@ impl EmbeddedBus {
                     subscription: subscription.clone(),
                     publisher: store.context(),
                     metrics: metrics.clone(),
+                    faults: deps.faults.clone(),
                 }));
             }
             if heard == 0 {
@@ -88,6 +89,7 @@ impl EmbeddedBus {
                     couriers,
                     progress: progress.clone(),
                     poll_every: POLL_EVERY,
+                    faults: deps.faults.clone(),
                 }))
             })
             .collect();

@@ -148,6 +148,20 @@ impl Lanes {
         }
     }
 
+    /// How many subjects can be worked on at once.
+    pub(super) fn ready(&self) -> usize {
+        self.ready.len()
+    }
+
+    /// The subject behind `by` others comes before them: for simulations. Within a subject nothing changes.
+    pub(super) fn overtake(&mut self, by: u64) {
+        let last = self.ready.len().saturating_sub(1);
+        let from = usize::try_from(by).unwrap_or(last).min(last);
+        if let Some(subject) = self.ready.remove(from) {
+            self.ready.push_front(subject);
+        }
+    }
+
     /// Takes the next piece of work, if there is any.
     pub(super) fn next(&mut self, now: Timestamp) -> Option<Work> {
         while self.waiting.first().is_some_and(|(at, _)| *at <= now) {

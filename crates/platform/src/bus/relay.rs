@@ -23,11 +23,14 @@ use super::{
 };
 use crate::{
     activity::{Activity, Busy},
+    faults::{Point, Seam},
     store::{OutboxRow, Store},
 };
 
 /// How long the relay waits before it reads again after the database failed.
 const READ_PAUSE: Duration = Duration::from_secs(1);
+/// How far a simulation lets facts of different subjects change places.
+const REORDERED_MAX: u64 = 10;
 
 /// What a relay is made of.
 pub(super) struct Relay {
@@ -38,6 +41,7 @@ pub(super) struct Relay {
     pub(super) couriers: Vec<Arc<Courier>>,
     pub(super) progress: Arc<Progress>,
     pub(super) poll_every: Duration,
+    pub(super) faults: Seam,
 }
 
 /// One subscription on this publisher.
@@ -102,7 +106,7 @@ impl Relay {
             tokio::select! {
                 biased;
                 () = stop.cancelled(), if !stopping => {}
-                Some(event) = run.jobs.next() => run.take(event),
+                Some(event) = run.jobs.next() => run.take(event)?,
                 () = published.changed() => run.more = true,
                 () = any_changed(&mut redriven) => run.look_for_held(),
                 () = self.clock.sleep(pause), if !stopping => run.more |= pause == self.poll_every,
@@ -161,6 +165,10 @@ impl Run<'_> {
         let now = self.relay.clock.now();
         for (index, feed) in self.feeds.iter_mut().enumerate() {
             while feed.lanes.running() < CONCURRENT_MAX {
+                let (faults, name) = (&self.relay.faults, feed.courier.subscription.name);
+                if feed.lanes.ready() > 1 && faults.strikes(Point::BusReordered, name) {
+                    feed.lanes.overtake(faults.amount(Point::BusReordered, REORDERED_MAX));
+                }
                 let Some(work) = feed.lanes.next(now) else { break };
                 let courier = feed.courier.clone();
                 self.jobs.push(async move { Event::Worked(index, courier.work(work).await) }.boxed());
@@ -176,7 +184,7 @@ impl Run<'_> {
         }
     }
 
-    fn take(&mut self, event: Event) {
+    fn take(&mut self, event: Event) -> Result<()> {
         match event {
             Event::Read(Ok(rows)) => {
                 self.reading = false;
@@ -190,6 +198,11 @@ impl Run<'_> {
                 self.read_again_at = Some(self.relay.clock.now().plus(READ_PAUSE));
             }
             Event::Worked(index, done) => {
+                if let Some(error) =
+                    self.relay.faults.error(Point::BusRelayDies, self.relay.publisher.context())
+                {
+                    return Err(error);
+                }
                 self.feeds[index].lanes.release(done.subject, &done.positions, done.outcome);
             }
             Event::HeldKeys(index, Ok(keys)) => {
@@ -199,6 +212,7 @@ impl Run<'_> {
                 tracing::warn!(error = %error.chain(), "held facts could not be read");
             }
         }
+        Ok(())
     }
 
     /// A dead letter was sent on its way again: the deliveries tables have something the lanes do not know.

@@ -139,6 +139,23 @@ impl Node {
         child.set(rest, variable, text).map_err(|p| p.under(key, &origin))
     }
 
+    /// Takes out the value that `problem` is about, or the list it is in; `false` when it is about none that is here.
+    pub(super) fn take_out(&mut self, problem: &Problem) -> bool {
+        let mut path = problem.path.iter().rev().peekable();
+        let mut here = self;
+        while let (Some(key), Kind::Table(table)) = (path.next(), &mut here.value) {
+            let last = path.peek().is_none();
+            match table.get(key).map(|child| matches!(child.value, Kind::Table(_))) {
+                Some(true) if !last => {}
+                Some(_) => return table.remove(key).is_some(),
+                None => return false,
+            }
+            let Some(child) = table.get_mut(key) else { return false };
+            here = child;
+        }
+        false
+    }
+
     /// Puts every value of `over` in place of the one here.
     pub(super) fn overlay(&mut self, over: Self) {
         match (&mut self.value, over) {

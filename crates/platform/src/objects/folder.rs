@@ -50,11 +50,13 @@ impl FolderStore {
                 format!("The folder {} of pictures cannot be used: {e}. Set [objects] url.", root.display());
             Error::unavailable("objects.folder_unusable", message).with_source(e)
         })?;
-        Ok(Self {
-            root: root.into(),
-            workers: Arc::new(Semaphore::new(WORKERS_MAX)),
-            written: Arc::default(),
-        })
+        Ok(Self::beside(root))
+    }
+
+    /// The folder of a shop that another process may be running, for reading: touches nothing in it.
+    pub fn beside(root: impl Into<PathBuf>) -> Self {
+        let root: PathBuf = root.into();
+        Self { root: root.into(), workers: Arc::new(Semaphore::new(WORKERS_MAX)), written: Arc::default() }
     }
 
     /// Runs `job` off the async threads.

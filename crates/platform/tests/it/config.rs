@@ -47,6 +47,7 @@ pub fn trials() -> Vec<Trial> {
         plain("config: defaults, file and environment, each over the one before", layers),
         plain("config: an environment text is read as what is asked for", environment_types),
         plain("config: every mistake names its place", mistakes),
+        plain("config: all mistakes are told at once", mistakes_together),
         plain("config: a file that cannot be read says which", unreadable),
         plain("config: every key is shown with its source, and no secret", shown),
     ]
@@ -133,6 +134,27 @@ fn mistakes() {
     // The value may be a secret.
     let error = config::load::<Shop>(None, env(&[("MERX__HTTP__PORT", "hunter2")])).expect_err("no number");
     assert!(!error.chain().contains("hunter2"), "{error:?}");
+}
+
+fn mistakes_together() {
+    let text =
+        "version = 1\ncolour = 1\ncurrencies = [\"CNY\", 3]\n[http]\nport = 70000\nprot = 1\nsecure = true";
+    let error = with_file(text, &[("MERX__HTTP__READ_TIMEOUT_MS", "soon")]).expect_err("five mistakes");
+    let mut told: Vec<&str> = error.fields().iter().map(|field| field.pointer.as_str()).collect();
+    told.sort_unstable();
+    assert_eq!(told, ["colour", "currencies.1", "http.port", "http.prot", "http.read_timeout_ms"]);
+
+    #[derive(Debug, Deserialize)]
+    #[allow(dead_code, reason = "it is never read")]
+    struct Needy {
+        name: String,
+        port: u16,
+    }
+    let wrong = "version = 1\nname = 3\nport = \"a\"";
+    let error = config::load_text::<Needy>(wrong, "merx.toml").expect_err("both are wrong");
+    let told: Vec<&str> = error.fields().iter().map(|field| field.pointer.as_str()).collect();
+    assert_eq!(told[0], "name", "what was taken out is not told to be missing: {error:?}");
+    assert!(error.fields().iter().all(|field| !field.detail.contains("is missing")), "{error:?}");
 }
 
 fn unreadable() {

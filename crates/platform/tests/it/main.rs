@@ -1,10 +1,13 @@
 //! The platform's tests: the tables on every mode of the database, the bus, timers, idempotency keys, projections,
 //! sagas, calls. What needs a server that is not there is reported as ignored, with its reason in the name.
 
+#![allow(clippy::print_stdout, reason = "figures are shown with --nocapture")]
+
 mod bus;
 mod bus_faults;
 mod config;
 mod idempotency;
+mod linear;
 mod objects;
 mod paused;
 mod projection;
@@ -17,6 +20,7 @@ mod saga_machine;
 mod saga_world;
 mod snapshots;
 mod store;
+mod t08_t09;
 mod t12_t13;
 mod tasks;
 mod timers;
@@ -31,10 +35,12 @@ fn main() {
         bus_faults::trials(),
         timers::trials(),
         idempotency::trials(),
+        linear::trials(),
         objects::trials(),
         projection::trials(),
         rebuild_beside::trials(),
         snapshots::trials(),
+        t08_t09::trials(),
         t12_t13::trials(),
         config::trials(),
         trace::trials(),

@@ -76,6 +76,12 @@ fn unfinished() {
     std::fs::write(&left, "half").expect("written");
     // A file that is none of ours is not shown.
     std::fs::write(folder.path().join("a/Not Ours"), "x").expect("written");
+    // Who only reads beside a running shop takes nothing away from it, and makes nothing.
+    assert_eq!(run(FolderStore::beside(folder.path()).list(&key("a"), None, 10)), [key("a/b")]);
+    assert!(left.exists());
+    let elsewhere = folder.path().join("none");
+    assert_eq!(run(FolderStore::beside(&elsewhere).get(&key("a/b"))), None);
+    assert!(!elsewhere.exists());
     let store = FolderStore::open(folder.path()).expect("opens again");
     assert!(!left.exists());
     assert_eq!(run(store.list(&key("a"), None, 10)), [key("a/b")]);

@@ -1,10 +1,9 @@
 //! T12: poison among normal traffic. T13: order per subject under retries and while processes come and go.
 //!
-//! Each prints its figure. `MERX_T12=5000` is how many normal facts go beside the poison, `MERX_T13=1000000` how many facts of
+//! Each prints its figures. `MERX_T12=5000` is how many normal facts go beside the poison, `MERX_T13=1000000` how many facts of
 //! 1,000 subjects are delivered; without them smaller ones run.
 
 use std::{
-    io::Write as _,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
@@ -13,7 +12,7 @@ use std::{
 };
 
 use libtest_mimic::Trial;
-use merx_contracts::ids::MessageId;
+use merx_contracts::{Fact as _, ids::MessageId};
 use merx_platform::{
     Subscription,
     bus::TRIES_MAX,
@@ -23,7 +22,7 @@ use merx_platform::{
 use merx_sql::params;
 use tokio::time::Instant;
 
-use crate::world::{Happened, Life, World, down, facts, inversions, on_every_mode};
+use crate::world::{Happened, Life, World, down, facts, inversions, on_every_mode, size};
 
 pub fn trials() -> Vec<Trial> {
     [
@@ -35,26 +34,17 @@ pub fn trials() -> Vec<Trial> {
     .collect()
 }
 
-fn size(variable: &str, usual: i64) -> i64 {
-    match std::env::var(variable) {
-        Ok(text) => text.parse().unwrap_or_else(|_| panic!("{variable} is a number")),
-        Err(_) => usual,
-    }
-}
-
-/// Past whatever the harness captures.
-fn say(text: &str) {
-    let _ = writeln!(std::io::stderr(), "{text}");
-}
-
 const UNREADABLE: &str = "{ not JSON";
 /// A fact of the right type and the wrong shape.
 const MISSHAPEN: &str = "misshapen";
 /// A fact that makes its handler panic until that is mended.
 const PANICKING: &str = "panicking";
 
+/// A type that nobody has heard of.
+const UNKNOWN: &str = "pub.unknown.v9";
+
 /// Puts something into the outbox that no code of ours would.
-async fn smuggle(life: &Life, subject: &str, envelope: String) -> MessageId {
+async fn smuggle(life: &Life, kind: &'static str, subject: &str, envelope: String) -> MessageId {
     let id: MessageId = life.deps.ids.next();
     let (subject, outbox) = (subject.to_owned(), life.publisher.outbox);
     life.db()
@@ -63,7 +53,7 @@ async fn smuggle(life: &Life, subject: &str, envelope: String) -> MessageId {
             tx.wake(&outbox.channel());
             tx.execute(
                 "INSERT INTO pub_outbox (id, position, type, subject, envelope, published_at) VALUES (?, ?, ?, ?, ?, ?)",
-                params![id, position, "pub.happened.v1", &subject, &envelope, 0i64],
+                params![id, position, kind, &subject, &envelope, 0i64],
             )
         })
         .await
@@ -71,16 +61,19 @@ async fn smuggle(life: &Life, subject: &str, envelope: String) -> MessageId {
     id
 }
 
-/// The three kinds of poison, a third each.
+/// The four kinds of poison, a quarter each.
 async fn put_poison(life: &Life, n: i64) -> MessageId {
-    let number = n;
-    match n % 3 {
-        0 => smuggle(life, &format!("sbj_{:03}", n % 100), UNREADABLE.to_owned()).await,
+    let (number, subject) = (n, format!("sbj_{:03}", n % 100));
+    let text = |subject: &str| {
+        life.envelope(&Happened { subject: subject.to_owned(), number }).to_json().expect("JSON")
+    };
+    match n % 4 {
+        0 => smuggle(life, Happened::TYPE, &subject, UNREADABLE.to_owned()).await,
         1 => {
-            let fact = Happened { subject: MISSHAPEN.to_owned(), number };
-            let text = life.envelope(&fact).to_json().expect("JSON").replace("\"number\"", "\"digits\"");
-            smuggle(life, MISSHAPEN, text).await
+            let text = text(MISSHAPEN).replace("\"number\"", "\"digits\"");
+            smuggle(life, Happened::TYPE, MISSHAPEN, text).await
         }
+        2 => smuggle(life, Happened::TYPE, &subject, text(&subject).replace(Happened::TYPE, UNKNOWN)).await,
         _ => life.publish(&[Happened { subject: format!("{PANICKING}{n}"), number }]).await[0],
     }
 }
@@ -116,6 +109,9 @@ async fn throughput(life: &Life, background: &Background, facts: usize) -> f64 {
     rate
 }
 
+/// Runs of each kind whose pace is compared.
+const RUNS: usize = 3;
+
 fn poison(mut world: World) {
     let normal = size("MERX_T12", 1_000);
     let plenty = (normal / 100).max(9);
@@ -126,38 +122,17 @@ fn poison(mut world: World) {
             throughput(&life, &background, usize::try_from(normal).expect("a size")).await
         })
     };
-    // The first run warms the machine up and is not counted.
-    clean_run(world.again());
-    let clean = clean_run(world.again());
+    // The machine has other work: the best of some runs of each kind is compared. The very first warms up.
     let mended = Arc::new(AtomicBool::new(false));
-    let switch = mended.clone();
-    let (dirty, ids) = world.live(|life| async move {
-        let mut ids = Vec::new();
-        let step = usize::try_from(normal / plenty).expect("a step").max(1);
-        for (part, n) in facts(100, normal / 100).chunks(step).zip(0..) {
-            publish_all(&life, part).await;
-            ids.push(put_poison(&life, n).await);
-        }
-        let background = life.start(vec![handler(&life, &switch)]);
-        let dirty = throughput(&life, &background, usize::try_from(normal).expect("a size")).await;
-        let settled = life.run_to_the_end(&background).await;
-        assert_eq!(
-            settled.dead,
-            i64::try_from(ids.len()).expect("few"),
-            "all of the poison, and nothing else"
-        );
-        let letters = dead(&life, DeliveryState::Dead).await;
-        assert!(letters.iter().all(|letter| (1..=TRIES_MAX).contains(&letter.tries)), "{letters:?}");
-        let effects = life.effects().await;
-        assert_eq!((effects.len(), inversions(&effects)), (usize::try_from(normal).expect("a size"), 0));
-        (dirty, ids)
-    });
-    say(&format!(
-        "T12: {} poison messages among {normal}: each dead after at most {TRIES_MAX} tries, every other handled once and in \
-         order; throughput {:.0} % of a clean run ({dirty:.0} and {clean:.0} a second)",
-        ids.len(),
-        dirty / clean * 100.0
-    ));
+    clean_run(world.again());
+    let (mut clean, mut dirty) = (0f64, 0f64);
+    for _ in 1..RUNS {
+        clean = clean.max(clean_run(world.again()));
+        dirty = dirty.max(poisoned_run(&mut world.again(), normal, plenty, &mended).0);
+    }
+    clean = clean.max(clean_run(world.again()));
+    let (last, poisoned) = poisoned_run(&mut world, normal, plenty, &mended);
+    dirty = dirty.max(last);
     mended.store(true, SeqCst);
     let left = redriven(&mut world, mended.clone());
     // What was given up is not handed over again, also not by a process that begins from the last checkpoint.
@@ -172,6 +147,47 @@ fn poison(mut world: World) {
         assert_eq!((told.len(), told[0].reason.as_str()), (1, "cannot be read; settled by hand"));
         assert!(told[0].dropped_at > told[0].letter.next_at || !told[0].reason.is_empty());
     });
+    let engine = world.engine();
+    println!(
+        "PROOF | T12 | {engine}: unreadable, misshapen, of an unknown type, or making their handler panic, among normal ones | size={normal} | {poisoned} poison: \
+         each a dead letter after at most {TRIES_MAX} tries; every other handled once and in order, at {:.0} % of the clean \
+         run's pace ({dirty:.0} and {clean:.0} a second, the best of {RUNS} runs) | seed=-",
+        dirty / clean * 100.0
+    );
+    println!(
+        "PROOF | T12 | {engine}: redrive and settlement | size={poisoned} | {} redriven once their handler was mended and had \
+         their effect, {left} that nothing can mend given up by hand and never handed over again | seed=-",
+        poisoned - left
+    );
+}
+
+/// Poison among normal facts: all of it becomes dead letters, and nothing else does. Answers the pace, and how many they
+/// were.
+fn poisoned_run(world: &mut World, normal: i64, plenty: i64, mended: &Arc<AtomicBool>) -> (f64, usize) {
+    let switch = mended.clone();
+    world.live(|life| async move {
+        let mut ids = Vec::new();
+        let step = usize::try_from(normal / plenty).expect("a step").max(1);
+        for (part, n) in facts(100, normal / 100).chunks(step).zip(0..) {
+            publish_all(&life, part).await;
+            ids.push(put_poison(&life, n).await);
+            // What is of no type that anybody wants is nobody's poison: it is passed by.
+            smuggle(&life, UNKNOWN, &format!("sbj_{:03}", n % 100), UNREADABLE.to_owned()).await;
+        }
+        let background = life.start(vec![handler(&life, &switch)]);
+        let dirty = throughput(&life, &background, usize::try_from(normal).expect("a size")).await;
+        let settled = life.run_to_the_end(&background).await;
+        assert_eq!(
+            settled.dead,
+            i64::try_from(ids.len()).expect("few"),
+            "all of the poison, and nothing else"
+        );
+        let letters = dead(&life, DeliveryState::Dead).await;
+        assert!(letters.iter().all(|letter| (1..=TRIES_MAX).contains(&letter.tries)), "{letters:?}");
+        let effects = life.effects().await;
+        assert_eq!((effects.len(), inversions(&effects)), (usize::try_from(normal).expect("a size"), 0));
+        (dirty, ids.len())
+    })
 }
 
 /// Drives everything again after its handler was mended; answers how many are given up, since nothing will mend them.
@@ -233,16 +249,16 @@ fn order(mut world: World) {
         });
     }
     let took = began.elapsed();
-    let tries = tries.load(SeqCst);
+    let (tries, engine) = (tries.load(SeqCst), world.engine());
     world.live(|life| async move {
         let effects = life.effects().await;
-        say(&format!(
-            "T13: {} facts of 1,000 subjects, {tries} tries, one in thirty failing, {LIVES} processes after each other: \
-             {} inversions, {} effects, {took:.1?}",
+        let wrong = inversions(&effects);
+        assert_eq!((effects.len(), wrong), (facts.len(), 0), "effects, inversions");
+        println!(
+            "PROOF | T13 | {engine}: one in thirty fails, {LIVES} processes after each other, each but the last killed in the middle | \
+             size={} | {} effects of 1,000 keys in {tries} tries, {wrong} inversions, {took:.1?} | seed=-",
             facts.len(),
-            inversions(&effects),
             effects.len()
-        ));
-        assert_eq!((effects.len(), inversions(&effects)), (facts.len(), 0));
+        );
     });
 }

@@ -175,6 +175,20 @@ impl World {
         Self { clock, place, lives: 0, origin: (mode, server) }
     }
 
+    /// The database's name in reports.
+    pub fn engine(&self) -> &'static str {
+        match self.place {
+            Place::Inline(_) => "SQLite in memory",
+            Place::File(_) => "SQLite file",
+            Place::Mysql(_) => "MariaDB",
+        }
+    }
+
+    /// Whether the database is a server's.
+    pub fn is_server(&self) -> bool {
+        matches!(self.place, Place::Mysql(_))
+    }
+
     /// Another world, as this one was at its beginning.
     pub fn again(&self) -> Self {
         let (mode, server) = self.origin.clone();
@@ -183,13 +197,26 @@ impl World {
 
     /// Lets a process live for as long as `work` runs, and kills it: what was only in memory is gone.
     pub fn live<T, R: Future<Output = T>>(&mut self, work: impl FnOnce(Life) -> R) -> T {
+        self.live_on(runtime(), work)
+    }
+
+    /// The same with tasks on several threads.
+    pub fn live_on_threads<T, R: Future<Output = T>>(&mut self, work: impl FnOnce(Life) -> R) -> T {
+        let threads = tokio::runtime::Builder::new_multi_thread().worker_threads(4).enable_time().build();
+        self.live_on(threads.expect("a runtime"), work)
+    }
+
+    fn live_on<T, R: Future<Output = T>>(
+        &mut self,
+        runtime: tokio::runtime::Runtime,
+        work: impl FnOnce(Life) -> R,
+    ) -> T {
         self.lives += 1;
         let url = match &self.place {
             Place::Inline(_) => None,
             Place::File(folder) => Some(format!("sqlite:{}", folder.path().join("merx.db").display())),
             Place::Mysql(url) => Some(url.clone()),
         };
-        let runtime = runtime();
         let answer = runtime.block_on(async {
             let db = match (&self.place, url) {
                 (Place::Inline(db), _) => db.clone(),
@@ -375,6 +402,14 @@ pub fn inversions(effects: &[Happened]) -> usize {
             last.insert(&effect.subject, effect.number).is_some_and(|before| before > effect.number)
         })
         .count()
+}
+
+/// The size of a test: what the variable says, else `usual`.
+pub fn size(variable: &str, usual: i64) -> i64 {
+    match std::env::var(variable) {
+        Ok(text) => text.parse().unwrap_or_else(|_| panic!("{variable} is a number")),
+        Err(_) => usual,
+    }
 }
 
 /// The error of a part that is down.

@@ -16,6 +16,7 @@ use crate::{
     admin::SOCKET,
     cli::Backup,
     config::{Config, DATABASE},
+    files::MAILS,
     instance,
     run::say,
 };
@@ -40,7 +41,7 @@ pub async fn run(args: &Backup) -> Result<ExitCode> {
         });
         say_json(&answer)?;
     } else {
-        // Pictures and mails are many; the manifest names them all.
+        // Pictures are many; the manifest names them all.
         for file in manifest.files.iter().filter(|file| !file.path.contains('/')) {
             say(&format!("{}  {:>12}  {}\n", file.sha256, file.bytes, file.path));
         }
@@ -98,10 +99,12 @@ fn refuse_target(target: &Path, data_dir: &Path) -> Result<()> {
 }
 
 /// What is beside the databases and belongs to the shop: keys, pictures, the list of erased people, the demo's accounts.
+/// Mails kept as files have been sent: with their codes, links and addresses they are their readers', and no list of erased
+/// people reaches into them.
 fn belongs(path: &str) -> bool {
     let volatile = ["-wal", "-shm", "-journal", ".lock", ".new", ".partial"];
     let database = DATABASES.contains(&path);
-    !database && path != SOCKET && !volatile.iter().any(|ending| path.ends_with(ending))
+    !database && ![SOCKET, MAILS].contains(&path) && !volatile.iter().any(|ending| path.ends_with(ending))
 }
 
 fn make(data_dir: &Path, target: &Path) -> Result<Manifest> {

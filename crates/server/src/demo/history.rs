@@ -186,7 +186,7 @@ pub async fn live(shop: &Shop, config: &Config, sandbox_db: &Db, demo: &Demo) ->
     let entropy: Arc<dyn Entropy> = Arc::new(OsEntropy);
     let deps = Deps::new(shop.deps.db.clone(), clock.clone(), entropy.clone());
     let keys = instance::Keys::load(config, &*entropy)?;
-    let mut settings = instance::settings(config, keys, clock.clone(), entropy)?;
+    let mut settings = instance::settings(config, instance::Mode::ReadWrite, keys, clock.clone(), entropy)?;
     let door: Arc<std::sync::OnceLock<Router>> = Arc::default();
     let (pages, sandbox) = cashier(&deps, sandbox_db.clone(), demo, door.clone()).await?;
     settings.outbound = Arc::new(InProcess(pages));

@@ -1,8 +1,11 @@
 //! The built binary: one purchase, restarts, an orderly stop, and kills.
 
 pub mod buyers;
+pub mod databases;
 pub mod harness;
 mod kills;
+mod mariadb;
+mod paused;
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -49,7 +52,7 @@ async fn a_purchase_succeeds_before_and_after_a_restart() {
 }
 
 /// The orders that were ever begun here.
-fn placed(site: &Site) -> BTreeSet<u128> {
+pub fn placed(site: &Site) -> BTreeSet<u128> {
     let events = site.succeed(&["events", "ordering", "--limit", "100000", "--json"]);
     let events = events.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
     let placed = events.filter(|event| event["name"] == "OrderPlaced");

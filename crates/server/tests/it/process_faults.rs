@@ -1,9 +1,8 @@
-//! The built binary, badly treated: wrong words on the command line, foreign and broken files, a full disk, operators'
+//! The built binary, badly treated: wrong words on the command line, foreign and broken files, operators'
 //! commands beside a live shop and on a resting one.
 
 mod backups;
 mod command_line;
 mod configured;
-mod full_disk;
 mod operations;
 mod operators;

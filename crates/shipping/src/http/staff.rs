@@ -39,6 +39,7 @@ pub async fn list_shipments(
         order: asked.order_id,
         warehouse: asked.warehouse_id,
         carrier: asked.carrier.map(|c| c.into_string()),
+        tracking_number: asked.tracking_number.map(|number| number.into_string()),
         opened_from: asked.opened_from,
         opened_to: asked.opened_to,
     };

@@ -149,6 +149,8 @@ pub struct ShipmentFilter {
     pub warehouse_id: Option<WarehouseId>,
     /// Only with this carrier, by its exact name.
     pub carrier: Option<BoundedText<1, 64>>,
+    /// Only with this number of a carrier.
+    pub tracking_number: Option<BoundedText<1, 64>>,
     /// Only made at this moment or later.
     pub opened_from: Option<Timestamp>,
     /// Only made before this moment.

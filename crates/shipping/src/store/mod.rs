@@ -16,6 +16,7 @@ pub fn migrations() -> Vec<Migration> {
             "several_shipments",
             include_str!("../../migrations/0101_several_shipments.sql"),
         ),
+        Migration::same(102, "tracking_numbers", include_str!("../../migrations/0102_tracking_numbers.sql")),
     ]
 }
 

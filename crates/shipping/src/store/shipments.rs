@@ -59,6 +59,8 @@ pub struct Filter {
     pub warehouse: Option<WarehouseId>,
     /// Only with this carrier.
     pub carrier: Option<String>,
+    /// Only with this number of a carrier.
+    pub tracking_number: Option<String>,
     /// Only made at this moment or later.
     pub opened_from: Option<Timestamp>,
     /// Only made before this moment.
@@ -160,11 +162,12 @@ pub fn listed(
     limit: i64,
 ) -> Result<Vec<Shipment>> {
     let (mut sql, mut values) = (LISTED.to_owned(), params![after.0, after.0, after.1]);
-    let conditions: [(&str, Option<Value>); 6] = [
+    let conditions: [(&str, Option<Value>); 7] = [
         (" AND status = ?", filter.status.map(|s| s.name().into())),
         (" AND order_id = ?", filter.order.map(Into::into)),
         (" AND warehouse = ?", filter.warehouse.map(Into::into)),
         (" AND carrier = ?", filter.carrier.as_deref().map(Into::into)),
+        (" AND tracking_number = ?", filter.tracking_number.as_deref().map(Into::into)),
         (" AND opened_at >= ?", filter.opened_from.map(Into::into)),
         (" AND opened_at < ?", filter.opened_to.map(Into::into)),
     ];

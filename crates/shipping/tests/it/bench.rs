@@ -182,6 +182,15 @@ pub struct Bench {
 }
 
 impl Bench {
+    /// The database's name in reports.
+    pub fn engine(&self) -> &'static str {
+        match (&self._database, &self._folder) {
+            (Some(_), _) => "MariaDB",
+            (None, Some(_)) => "SQLite file",
+            (None, None) => "SQLite in memory",
+        }
+    }
+
     /// In memory, for tests that make many.
     pub async fn in_memory() -> Self {
         Self::new(Mode::Inline, None, usize::MAX).await

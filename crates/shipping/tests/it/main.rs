@@ -1,5 +1,6 @@
 //! The tests of shipping. What needs a MariaDB is reported as NOT RUN (ignored) without one.
 
+#![allow(clippy::print_stdout, reason = "figures are shown with --nocapture")]
 #![allow(
     clippy::unwrap_used,
     reason = "a test that cannot go on has failed; without the usual harness clippy cannot tell"

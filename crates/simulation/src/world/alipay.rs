@@ -9,11 +9,11 @@ use axum::{
 };
 use merx_alipay::PrivateKey;
 use merx_alipay_sandbox::{Config, Outbound, Reply, Sandbox};
-use merx_kernel::{Secret, clock::BoxFuture};
+use merx_kernel::{Clock, Secret, clock::BoxFuture};
 use merx_payment::{AlipayConfig, PaymentConfig};
-use merx_platform::{Deps, time::SeededEntropy};
+use merx_platform::{Deps, Tasks, time::SeededEntropy};
 use merx_sql::Db;
-use merx_testkit::request;
+use merx_testkit::{Answer, request};
 
 use super::Told as _;
 
@@ -77,7 +77,7 @@ impl Outbound for Sender {
         Box::pin(async move {
             let reply = line.post(form.clone()).await;
             line.notified.lock().unwrap().push(Notified { form, reply: reply.clone() });
-            Ok(reply)
+            if reply.status == Answer::LOST.as_u16() { Err(reply.body) } else { Ok(reply) }
         })
     }
 }
@@ -97,8 +97,18 @@ pub fn payment_config() -> PaymentConfig {
     }
 }
 
-/// Alipay, and what it serves.
-pub async fn sandbox(deps: &Deps, db: Db, line: Arc<Line>) -> (Router, Sandbox) {
+/// Alipay beside a world.
+pub(super) struct Beside {
+    /// What it serves.
+    pub pages: Router,
+    /// Its handle.
+    pub sandbox: Sandbox,
+    /// What it does.
+    pub tasks: Tasks,
+}
+
+/// Alipay, with a clock and tasks of its own.
+pub(super) async fn sandbox(deps: &Deps, clock: Arc<dyn Clock>, db: Db, line: Arc<Line>) -> Beside {
     let config = Config {
         app_id: APP.to_owned(),
         seller_id: SELLER.to_owned(),
@@ -110,6 +120,8 @@ pub async fn sandbox(deps: &Deps, db: Db, line: Arc<Line>) -> (Router, Sandbox) 
     let mut seed = [0u8; 8];
     deps.entropy.fill(&mut seed);
     let entropy = Arc::new(SeededEntropy::new(u64::from_le_bytes(seed)));
+    let tasks = Tasks::new(clock.clone(), entropy.clone());
     let sender = Arc::new(Sender(line));
-    Sandbox::start(config, db, deps.clock.clone(), entropy, &deps.tasks, sender).await.told()
+    let (pages, sandbox) = Sandbox::start(config, db, clock, entropy, &tasks, sender).await.told();
+    Beside { pages, sandbox, tasks }
 }

@@ -75,7 +75,7 @@ fn with_token(mut request: Request<()>) -> Result<Request<()>, Status> {
 }
 
 /// `merx.inventory.v1.Inventory/Reserve` and all the others, from the descriptors themselves.
-fn every_method() -> BTreeSet<String> {
+pub fn every_method() -> BTreeSet<String> {
     let files = FileDescriptorSet::decode(merx_contracts::DESCRIPTORS).unwrap().file;
     let methods = files.iter().flat_map(|file| {
         file.service.iter().flat_map(move |service| {

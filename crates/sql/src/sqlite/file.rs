@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use merx_kernel::{Error, Result};
+use merx_kernel::{Error, Guard, Result};
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use crate::{error, sqlite::session::meaning};
@@ -74,13 +74,14 @@ pub(crate) fn open_writer(path: Option<&Path>, pages_max: Option<u32>) -> Result
     let conn = opened.map_err(|e| opening(e, &shown))?;
     conn.busy_timeout(BUSY_TIMEOUT).map_err(|e| opening(e, &shown))?;
     claim(&conn, &shown)?;
-    conn.execute_batch(
-        "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = OFF; \
+    let synchronous = if Guard::Fsync.on() { "FULL" } else { "OFF" };
+    conn.execute_batch(&format!(
+        "PRAGMA journal_mode = WAL; PRAGMA synchronous = {synchronous}; PRAGMA foreign_keys = OFF; \
          PRAGMA wal_autocheckpoint = 0; PRAGMA journal_size_limit = 67108864; \
          PRAGMA cache_size = -16000; PRAGMA temp_store = MEMORY; \
          CREATE TABLE IF NOT EXISTS merx_sequencer (id BIGINT PRIMARY KEY, ceiling BIGINT NOT NULL); \
-         INSERT INTO merx_sequencer (id, ceiling) SELECT 1, 0 WHERE NOT EXISTS (SELECT 1 FROM merx_sequencer);",
-    )
+         INSERT INTO merx_sequencer (id, ceiling) SELECT 1, 0 WHERE NOT EXISTS (SELECT 1 FROM merx_sequencer);"
+    ))
     .map_err(|e| opening(e, &shown))?;
     if let Some(pages) = pages_max {
         conn.query_row(&format!("PRAGMA max_page_count = {pages}"), [], |_| Ok(()))

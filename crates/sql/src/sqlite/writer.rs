@@ -2,6 +2,8 @@
 
 use std::{
     collections::BTreeSet,
+    fs::OpenOptions,
+    io::ErrorKind,
     sync::{
         Arc,
         atomic::{AtomicI32, Ordering},
@@ -196,20 +198,40 @@ impl Writer {
         }
     }
 
-    /// A full disk or a busy file leaves the transaction undone. After an I/O error nobody knows: the commit
-    /// record may be on the disk. Only the next start, reading the file, can tell.
+    /// A full disk or a busy file leaves the transaction undone, and so does a file system that has become read-only and
+    /// refused a page of the log. After any other I/O error nobody knows: the commit record may be on the disk. Only the
+    /// next start, reading the file, can tell.
     fn commit_failed(&mut self, cause: rusqlite::Error) -> Ending {
-        use rusqlite::ErrorCode::{DatabaseBusy, DatabaseLocked, DiskFull};
+        use rusqlite::{
+            ErrorCode::{DatabaseBusy, DatabaseLocked, DiskFull},
+            ffi::SQLITE_IOERR_WRITE,
+        };
         let known = matches!(cause.sqlite_error_code(), Some(DiskFull | DatabaseBusy | DatabaseLocked));
+        let unwritten = cause.sqlite_error().is_some_and(|e| e.extended_code == SQLITE_IOERR_WRITE);
         let error = meaning(cause, "COMMIT");
         if known {
             return self.abandon(error);
         }
+        let read_only = self.is_disk_read_only();
+        if read_only && unwritten {
+            return self.abandon(error::disk_read_only(error.chain()));
+        }
         let fatal = error::outcome_unknown(error.chain());
         tracing::error!(error = %fatal.chain(), "a commit has an unknown outcome; the process must stop");
-        (self.shared.on_fatal)(&fatal);
-        self.stopped = Some(error::same_again(&fatal));
+        if read_only {
+            // No next start could open the file for writing. This process writes nothing more, and reading goes on.
+            self.stopped = Some(error::disk_read_only(fatal.chain()));
+        } else {
+            (self.shared.on_fatal)(&fatal);
+            self.stopped = Some(error::same_again(&fatal));
+        }
         Ending::Unknown(fatal)
+    }
+
+    /// Whether the file system says of itself that it takes no writes.
+    fn is_disk_read_only(&self) -> bool {
+        let opened = self.conn.path().map(|path| OpenOptions::new().write(true).open(path));
+        matches!(opened, Some(Err(e)) if e.kind() == ErrorKind::ReadOnlyFilesystem)
     }
 
     /// Positions given out in this batch must never be given out again after a restart, even when their rows

@@ -78,6 +78,10 @@ async fn a_copy_while_somebody_writes_is_of_one_moment(mode: Mode) {
     }
     let all = note_ids(&bed).await;
     assert_eq!(i64::try_from(all.len()).unwrap(), written * 2, "the writer did not mind");
+    println!(
+        "PROOF | T29 | copies of a file while it is written | size=5 | 5 copies during {written} transactions, each sound, a \
+         prefix of what was written, no half transaction | seed=-"
+    );
 }
 
 async fn a_copy_stands_alone_and_can_be_opened(mode: Mode) {

@@ -3,6 +3,7 @@
 //! Cases that need a server are reported as ignored with `NOT RUN: …` when it is absent, and fail instead when
 //! `MERX_REQUIRE_SERVICES=1`.
 
+#![allow(clippy::print_stdout, reason = "figures are shown with --nocapture")]
 #![allow(clippy::unwrap_used, reason = "a test; clippy does not see it as one without libtest")]
 
 mod backup;
@@ -16,6 +17,7 @@ mod migrations;
 mod pace;
 mod server;
 mod snapshots;
+mod t25;
 mod t28;
 
 use std::process::ExitCode;
@@ -56,6 +58,7 @@ fn trials() -> Vec<Trial> {
         server::cases(),
         snapshots::cases(),
         backup::cases(),
+        t25::cases(),
         t28::cases(),
     ];
     let mut trials = Vec::new();

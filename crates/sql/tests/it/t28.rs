@@ -156,14 +156,15 @@ async fn writers_and_subscribers_on_shared_streams(mode: Mode) {
     let events = writers * appends + 2;
     let skipped: u64 = seen.iter().map(|s| events.abs_diff(s.events)).sum();
     let out_of_order: u64 = seen.iter().map(|s| s.out_of_order).sum();
-    crate::say(&format!(
-        "T28 {}: {writers} writers x {appends} appends to {STREAMS} streams, {SUBSCRIBERS} subscribers, one transaction held \
-         open: {} versions with one winner each, {skipped} events skipped, {out_of_order} out of order, {} lost races \
-         decided anew by their caller, {took:.1?}",
-        mode.name(),
+    assert_eq!(winners.len() as u64, writers * appends, "each version has one winner");
+    assert_eq!((skipped, out_of_order), (0, 0), "skipped, out of order");
+    println!(
+        "PROOF | T28 | {}: {writers} writers x {appends} appends to {STREAMS} streams, {SUBSCRIBERS} subscribers, one \
+         transaction held open | size={} | {} versions with one winner each, {skipped} events skipped, {out_of_order} out of \
+         order, {} lost races decided anew by their caller, {took:.1?} | seed=-",
+        if mode == Mode::Server { "MariaDB" } else { "SQLite file" },
+        writers * appends,
         winners.len(),
         lost.load(Ordering::Relaxed)
-    ));
-    assert_eq!(winners.len() as u64, writers * appends, "each version has one winner");
-    assert_eq!((skipped, out_of_order), (0, 0));
+    );
 }

@@ -4,12 +4,10 @@ import sys
 from uuid import uuid4
 
 from merx_client import AuthenticatedClient, Client
-from merx_client.api.addresses import add_address
+from merx_client.api.accounts import add_address, log_in
 from merx_client.api.cart import get_cart, set_cart_line
-from merx_client.api.checkouts import place_order, quote_checkout
-from merx_client.api.orders import get_order
-from merx_client.api.products import list_products
-from merx_client.api.sessions import log_in
+from merx_client.api.catalogue import list_products
+from merx_client.api.ordering import get_order, place_order, quote_checkout
 from merx_client import models
 
 

@@ -1,6 +1,12 @@
 //! Buyers who never rest, and who keep their own list of what the shop has promised them.
 
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use merx_contracts::ids::{OrderId, PaymentId};
 use merx_kernel::{Clock as _, Role};
@@ -19,6 +25,8 @@ use super::harness::{Site, random, until};
 /// What they buy. `restock` sees to it that it does not run out.
 const SKUS: [&str; 3] = ["TSH-BK-M", "CHG-65", "COF-YN-227"];
 const AGAIN_AFTER: Duration = Duration::from_millis(20);
+/// No shop is down, and no request under way, for so long.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(150);
 /// A trade that may still be paid is closed when its attempt runs out.
 const REST_WITHIN: Duration = Duration::from_secs(180);
 
@@ -94,6 +102,8 @@ pub struct Buyer {
     address: String,
     /// Every order the shop acknowledged.
     pub orders: Vec<Known>,
+    /// Counts the orders acknowledged to all who share it.
+    pub acknowledged: Arc<AtomicUsize>,
 }
 
 impl Buyer {
@@ -106,7 +116,8 @@ impl Buyer {
             "postcode": "310013", "recipient": "王小明", "phone": "13800138000"
         });
         let address = client.post("/v1/addresses", &body).await.and_then(Reply::ok).expect("an address");
-        Self { account, visitor, client, address: text(&address, "/id"), orders: Vec::new() }
+        let address = text(&address, "/id");
+        Self { account, visitor, client, address, orders: Vec::new(), acknowledged: Arc::default() }
     }
 
     /// Places, pays, cancels and looks, until told to stop.
@@ -124,7 +135,12 @@ impl Buyer {
 
     /// Fills the cart and answers the request that places the order; `None` when the cart was emptied meanwhile.
     pub async fn checkout(&mut self) -> Option<(String, Value)> {
-        let line = format!("/v1/cart/lines/{}", SKUS[random(3) as usize]);
+        self.checkout_of(SKUS[random(3) as usize]).await
+    }
+
+    /// The same with this SKU.
+    pub async fn checkout_of(&mut self, sku: &str) -> Option<(String, Value)> {
+        let line = format!("/v1/cart/lines/{sku}");
         self.answered(Method::PUT, &line, Some(json!({"quantity": 1}))).await;
         let cart = self.answered(Method::GET, "/v1/cart", None).await;
         let checkout = format!("/v1/checkouts/{}", cart.text("/id"));
@@ -160,6 +176,7 @@ impl Buyer {
         };
         let id = reply.text("/id").parse().expect("an id");
         self.orders.push(Known { id, said, quote_id, money_given: false });
+        self.acknowledged.fetch_add(1, Ordering::Relaxed);
     }
 
     /// One of the orders that may be paid or cancelled: of the last few, for older ones run out of time.
@@ -235,10 +252,12 @@ impl Buyer {
     }
 
     /// Sends one request (under one key) until it is answered, whatever happens to the shop meanwhile.
-    async fn answered(&mut self, method: Method, path: &str, body: Option<Value>) -> Reply {
+    pub async fn answered(&mut self, method: Method, path: &str, body: Option<Value>) -> Reply {
         let key = self.client.new_key();
         let key = (method == Method::POST).then_some(key.as_str());
+        let began = Instant::now();
         loop {
+            assert!(began.elapsed() < ANSWERED_WITHIN, "{method} {path} gets no answer");
             match self.client.send(method.clone(), path, body.as_ref(), key).await {
                 Ok(reply) if reply.status == 401 => {
                     self.client = log_in(&self.visitor, &self.account).await;

@@ -1,6 +1,7 @@
 //! The built binary on a data folder of its own, started and killed at will.
 
 use std::{
+    ffi::OsString,
     fs::{self, File, OpenOptions},
     io::Write as _,
     net::TcpListener,
@@ -21,7 +22,7 @@ use tempfile::TempDir;
 use tokio::time::Instant;
 
 /// How long anything may take before the test gives up: far beyond what it takes on a slow machine.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(120);
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 /// Looks until `look` sees something.
@@ -95,9 +96,16 @@ pub fn free_port() -> u16 {
     ports.into_iter().find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).expect("a free port")
 }
 
+/// The binary under test: the one that was built with the tests, or what `MERX_TEST_BINARY` names.
+pub fn binary() -> OsString {
+    std::env::var_os("MERX_TEST_BINARY").unwrap_or_else(|| env!("CARGO_BIN_EXE_merx").into())
+}
+
 fn command() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_merx"));
+    let mut command = Command::new(binary());
     command.env_remove("MERX_DATABASE_URL").env_remove("RUST_LOG").stdin(Stdio::null());
+    // A build with fault switches serves these tests, and nobody else.
+    command.env("MERX_FAULT_SWITCHES", "accepted");
     command
 }
 
@@ -112,6 +120,8 @@ pub struct Site {
     data: PathBuf,
     ports: [u16; 4],
     command_line: Vec<String>,
+    /// What the processes started here find in their environment besides the usual.
+    environment: Vec<(String, String)>,
     child: Option<Child>,
 }
 
@@ -119,7 +129,8 @@ impl Site {
     fn empty() -> Self {
         let root = TempDir::new().expect("a temporary folder");
         let data = root.path().join("data");
-        Self { root, data, ports: [(); 4].map(|()| free_port()), command_line: Vec::new(), child: None }
+        let ports = [(); 4].map(|()| free_port());
+        Self { root, data, ports, command_line: Vec::new(), environment: Vec::new(), child: None }
     }
 
     /// A site for `merx up`, with these flags besides the usual ones.
@@ -170,6 +181,11 @@ impl Site {
     pub fn address(&self) -> (&'static str, u16) {
         ("127.0.0.1", self.ports[0])
     }
+    /// Where the sandbox is.
+    #[cfg(merx_mutants)]
+    pub fn sandbox(&self) -> String {
+        format!("http://127.0.0.1:{}", self.ports[1])
+    }
     /// What `/metrics` says.
     pub async fn metrics(&self) -> String {
         let url = format!("{}/metrics", self.api());
@@ -211,6 +227,12 @@ impl Site {
         guests
     }
 
+    /// Sets a variable for the processes that are started here from now on.
+    pub fn set_env(&mut self, name: &str, value: &str) {
+        self.environment.retain(|(known, _)| known != name);
+        self.environment.push((name.to_owned(), value.to_owned()));
+    }
+
     /// Starts the shop, without waiting for anything.
     pub fn spawn(&mut self) {
         assert!(self.child.is_none(), "a shop runs already");
@@ -219,6 +241,7 @@ impl Site {
             OpenOptions::new().create(true).append(true).open(path).expect("a file for the output")
         };
         let mut command = command();
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command.args(&self.command_line).stdout(output("stdout")).stderr(output("stderr"));
         self.child = Some(command.spawn().expect("merx starts"));
     }
@@ -253,8 +276,20 @@ impl Site {
 
     /// SIGTERM, without waiting.
     pub fn terminate(&self) {
-        let sent = Command::new("kill").args(["-TERM", &self.pid().to_string()]).status();
+        self.signal("TERM");
+    }
+
+    /// A signal by its name without `SIG`.
+    pub fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args(["-s", name, &self.pid().to_string()]).status();
         assert!(sent.expect("kill runs").success());
+    }
+
+    /// How the shop that was started has ended; `None` while it runs.
+    pub fn has_ended(&mut self) -> Option<ExitStatus> {
+        let status = self.child.as_mut().expect("a shop runs").try_wait().expect("a child")?;
+        self.child = None;
+        Some(status)
     }
 
     /// Waits until the shop has ended by itself.
@@ -283,7 +318,8 @@ impl Site {
 
     /// A command on this data folder, to its end.
     pub fn run(&self, args: &[&str]) -> Output {
-        command().args(args).args(["--data", self.data()]).output().expect("merx runs")
+        let environment = self.environment.iter().map(|(name, value)| (name, value));
+        command().envs(environment).args(args).args(["--data", self.data()]).output().expect("merx runs")
     }
 
     /// A command that must succeed; answers what it wrote to standard output.

@@ -96,7 +96,13 @@ impl Description {
             return Vec::new();
         }
         let pointer = format!("{}/responses/{key}/content/{}/schema", operation.pointer(), escaped(&media));
-        let faults = self.faults(&pointer, &answer.body);
+        let mut faults = self.faults(&pointer, &answer.body);
+        if responses[key]["headers"]["ETag"].is_object() {
+            let tag = answer.headers.get("etag").and_then(|tag| tag.to_str().ok());
+            if tag != Some(&format!("\"{}\"", answer.body["version"])) {
+                faults.push(format!("the ETag is {tag:?}, and not the version"));
+            }
+        }
         let told = |fault| format!("{} answers {status}: {fault}: {}", operation.id(), answer.text);
         faults.into_iter().map(told).collect()
     }
