@@ -46,14 +46,7 @@ impl Runner {
             .current_dir(root)
             .env("RUSTC_WORKSPACE_WRAPPER", root.join(WRAPPER))
             .env("CARGO_INCREMENTAL", "0");
-        cargo.args([
-            "test",
-            "--no-run",
-            "--locked",
-            "--message-format=json-render-diagnostics",
-            "--test",
-            "it",
-        ]);
+        cargo.args(["test", "--no-run", "--locked", "--message-format=json-render-diagnostics"]);
         for package in packages {
             cargo.arg("-p").arg(format!("merx-{package}"));
         }

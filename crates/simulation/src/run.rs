@@ -17,9 +17,8 @@ use crate::{
 
 /// Seeds that always run.
 const SEEDS: u64 = 20;
-/// The longest that a run may take on its own clock: one that takes longer hangs. Some see the two weeks go by after
-/// which a parcel is taken for received.
-const LIFE_MAX: Duration = Duration::from_secs(18 * 24 * 3600);
+/// The longest that a run may take on its own clock: one that takes longer hangs.
+const LIFE_MAX: Duration = Duration::from_secs(3 * 24 * 3600);
 /// How much of what happened last is told of a run that failed.
 const TAIL: usize = 12;
 /// The most characters of one thing that happened.

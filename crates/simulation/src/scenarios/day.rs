@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// Days after which the shop takes a parcel for received, and a little more.
-const RECEIVED: Duration = Duration::from_secs(16 * 24 * 3_600);
+const RECEIVED_MS: i64 = 16 * 24 * 3_600_000;
 
 /// The ways a visit can end, as the orders have it.
 const ENDS: &[&str] = &[
@@ -136,7 +136,9 @@ impl Day {
 
     /// Two weeks later: what arrived and nobody spoke of is taken for received.
     async fn wait(&self, world: World) -> World {
-        let world = world.rested(RECEIVED, &[]).await;
+        // A shop that opens again on another day.
+        world.set_clock_off_by(RECEIVED_MS);
+        let world = world.restarted(&[]).await;
         world.settle().await;
         // What came back waits for the staff.
         let delivered = "SELECT COUNT(*) FROM ordering_orders o

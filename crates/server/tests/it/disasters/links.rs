@@ -91,10 +91,15 @@ impl Busy {
     async fn reckon(mut self, long: bool) -> Vec<Known> {
         let orders = if long { self.crowd.reckon().await } else { self.crowd.look_back().await };
         if long {
-            within(DRAINED_WITHIN, "a drained audit", || async {
-                self.site.run(&["audit", "--drained"]).status.success().then_some(())
-            })
-            .await;
+            let began = Instant::now();
+            loop {
+                let audit = self.site.run(&["audit", "--drained"]);
+                if audit.status.success() {
+                    break;
+                }
+                assert!(began.elapsed() < DRAINED_WITHIN, "not at rest: {}", text_of(&audit));
+                SystemClock.sleep(Duration::from_millis(100)).await;
+            }
         }
         self.site.succeed(&["audit"]);
         let known: BTreeSet<u128> = orders.iter().map(|order| order.id.bits()).collect();
