@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::{
-    plan::{NotRun, Plan},
+    plan::{NotRun, Plan, Row},
     result::{Figure, Outcome, Proved},
 };
 
@@ -42,15 +42,22 @@ pub fn page(kept: &Kept, plan: &Plan) -> String {
     let mut out = String::from(HEAD);
     let mut ids: BTreeSet<(u32, &str)> = kept.values().map(|p| key(&p.id)).collect();
     ids.extend(plan.not_run.iter().map(|n| key(&n.id)));
+    // What has not been run yet is no proof: a row of the list passes only whole.
+    let waiting: Vec<&Row> = plan.rows.iter().filter(|row| !kept.contains_key(&row.name())).collect();
+    ids.extend(waiting.iter().map(|row| key(&row.id)));
     for (_, id) in &ids {
         let of_it: Vec<&Proved> = kept.values().filter(|p| p.id == *id).collect();
-        let missing = plan.not_run.iter().filter(|n| n.id == *id).count();
+        let missing = plan.not_run.iter().filter(|n| n.id == *id).count()
+            + waiting.iter().filter(|row| row.id == *id).count();
         let _ = writeln!(out, "| {id} | {} |", verdict(&of_it, missing));
     }
     out.push_str(ROWS);
     for (_, id) in ids {
         for proved in kept.values().filter(|p| p.id == id) {
             rows(&mut out, proved);
+        }
+        for row in waiting.iter().filter(|row| row.id == id) {
+            let _ = writeln!(out, "| {id} | {} | – | not kept yet | NOT RUN | | | | |", row.name());
         }
         for NotRun { sub_case, why, .. } in plan.not_run.iter().filter(|n| n.id == id) {
             let _ = writeln!(out, "| {id} | {sub_case} | – | {why} | NOT RUN | | | | |");

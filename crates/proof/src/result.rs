@@ -76,7 +76,7 @@ pub struct Proved {
     pub on: Outcome,
     /// Without it.
     pub off: Option<Outcome>,
-    /// Whether at the size of the list.
+    /// Whether at the size of the list, or the only size there is.
     pub full: bool,
     /// The commit it ran at, with `+` when there were changes.
     pub commit: String,

@@ -96,7 +96,7 @@ impl Runner {
             guard: row.guard.clone(),
             on: on.outcome,
             off,
-            full: self.full && !(row.full.is_empty() && row.command.is_empty()),
+            full: self.full || row.full.is_empty(),
             commit: self.commit.clone(),
             seconds: on.seconds,
             command: self.repeat(row),
