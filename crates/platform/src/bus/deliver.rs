@@ -74,7 +74,7 @@ impl Courier {
         let failed = self.judge(self.held_row(&row), &error);
         match self.keep(failed.clone()).await {
             Ok(()) => after(&failed),
-            Err(_) => Outcome::Again(self.clock.now().plus(DATABASE_PAUSE), vec![row]),
+            Err(_) => Outcome::InDoubt(self.clock.now().plus(DATABASE_PAUSE), vec![row]),
         }
     }
 
@@ -130,7 +130,7 @@ impl Courier {
             Ok(None) => Outcome::Done,
             Err(error) => {
                 tracing::warn!(subscription = self.subscription.name, error = %error.chain(), "facts could not be parked");
-                Outcome::Again(self.clock.now().plus(DATABASE_PAUSE), rows)
+                Outcome::InDoubt(self.clock.now().plus(DATABASE_PAUSE), rows)
             }
         }
     }

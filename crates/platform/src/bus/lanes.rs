@@ -23,14 +23,23 @@ struct Lane {
     ready: bool,
     /// Nothing is tried before this.
     wait_until: Option<Timestamp>,
+    /// Nothing is written before this time either: the database could take nothing.
+    paused: bool,
 }
 
 impl Lane {
     /// Whether there is something to do. A lane that waits for a time can still be parked.
     fn has_work(&self) -> bool {
         match self.wait_until {
-            Some(_) => self.held && !self.queue.is_empty(),
+            Some(_) => self.held && !self.queue.is_empty() && !self.paused,
             None => self.held || !self.queue.is_empty(),
+        }
+    }
+
+    /// Facts that were taken out to be worked on come first again.
+    fn take_back(&mut self, rows: Vec<OutboxRow>) {
+        for row in rows.into_iter().rev() {
+            self.queue.push_front(row);
         }
     }
 }
@@ -55,8 +64,11 @@ pub(super) enum Outcome {
     Held(Timestamp),
     /// There is nothing of this subject in the deliveries table.
     NothingHeld,
-    /// Nothing could be written: the same facts again at this time, from memory.
+    /// Nothing came of it: the same facts again at this time, from memory.
     Again(Timestamp, Vec<OutboxRow>),
+    /// Whether they lie in the deliveries table is not known: again at this time, by way of that table. From memory
+    /// alone a fact would be handled, and its row there stay for ever.
+    InDoubt(Timestamp, Vec<OutboxRow>),
 }
 
 /// The lanes of one subscription on one publisher.
@@ -167,7 +179,7 @@ impl Lanes {
         while self.waiting.first().is_some_and(|(at, _)| *at <= now) {
             if let Some((_, subject)) = self.waiting.pop_first() {
                 if let Some(lane) = self.lanes.get_mut(&subject) {
-                    lane.wait_until = None;
+                    (lane.wait_until, lane.paused) = (None, false);
                 }
                 self.make_ready(subject);
             }
@@ -210,9 +222,12 @@ impl Lanes {
                 self.wait(&subject, next_at);
             }
             Outcome::Again(next_at, rows) => {
-                for row in rows.into_iter().rev() {
-                    lane.queue.push_front(row);
-                }
+                lane.take_back(rows);
+                self.wait(&subject, next_at);
+            }
+            Outcome::InDoubt(next_at, rows) => {
+                lane.take_back(rows);
+                (lane.held, lane.paused) = (true, true);
                 self.wait(&subject, next_at);
             }
         }

@@ -72,6 +72,8 @@ struct Run<'a> {
     reading: bool,
     /// The database failed; nothing is read before this.
     read_again_at: Option<Timestamp>,
+    /// Something may lie in the deliveries tables that the lanes do not know.
+    look: bool,
     busy: Option<Busy>,
 }
 
@@ -91,6 +93,7 @@ impl Relay {
             more: true,
             reading: false,
             read_again_at: None,
+            look: false,
             busy: None,
         };
         loop {
@@ -108,7 +111,7 @@ impl Relay {
                 () = stop.cancelled(), if !stopping => {}
                 Some(event) = run.jobs.next() => run.take(event)?,
                 () = published.changed() => run.more = true,
-                () = any_changed(&mut redriven) => run.look_for_held(),
+                () = any_changed(&mut redriven) => run.look = true,
                 () = self.clock.sleep(pause), if !stopping => run.more |= pause == self.poll_every,
             }
         }
@@ -176,6 +179,9 @@ impl Run<'_> {
         }
         let open = self.feeds.iter().map(|feed| feed.lanes.open()).max().unwrap_or(0);
         let paused = self.read_again_at.is_some_and(|at| at > now);
+        if self.look && !paused {
+            self.look_for_held();
+        }
         if self.more && !self.reading && !paused && open < WINDOW_MAX {
             (self.reading, self.more, self.read_again_at) = (true, false, None);
             // Every feed has read as far, or begins further on.
@@ -195,7 +201,7 @@ impl Run<'_> {
                 let publisher = self.relay.publisher.context();
                 tracing::warn!(publisher, error = %error.chain(), "outbox could not be read");
                 (self.reading, self.more) = (false, true);
-                self.read_again_at = Some(self.relay.clock.now().plus(READ_PAUSE));
+                self.pause_reading();
             }
             Event::Worked(index, done) => {
                 if let Some(error) =
@@ -210,13 +216,20 @@ impl Run<'_> {
             }
             Event::HeldKeys(_, Err(error)) => {
                 tracing::warn!(error = %error.chain(), "held facts could not be read");
+                self.look = true;
+                self.pause_reading();
             }
         }
         Ok(())
     }
 
+    fn pause_reading(&mut self) {
+        self.read_again_at = Some(self.relay.clock.now().plus(READ_PAUSE));
+    }
+
     /// A dead letter was sent on its way again: the deliveries tables have something the lanes do not know.
     fn look_for_held(&mut self) {
+        (self.look, self.read_again_at) = (false, None);
         for (index, feed) in self.feeds.iter().enumerate() {
             let courier = feed.courier.clone();
             self.jobs.push(async move { Event::HeldKeys(index, held_keys(&courier).await) }.boxed());

@@ -21,6 +21,7 @@ pub fn trials() -> Vec<Trial> {
         on_every_mode("bus: a transaction that fails publishes nothing", rolled_back),
         on_every_mode("bus: back-off and order outlive the process", back_off_survives),
         on_every_mode("bus: a dead letter outlives the process", dead_letter_survives),
+        on_every_mode("bus: a failed fact of which nobody knows whether it is held", held_in_doubt),
         on_every_mode("bus: a shutdown leaves every cursor durable", shutdown_is_clean),
         on_every_mode("bus: each fact twice has one effect", everything_twice),
         on_inline("bus: equal seeds give equal runs", deterministic),
@@ -152,6 +153,31 @@ fn dead_letter_survives(mut world: World) {
         });
     }
     assert_eq!(calls.load(Ordering::SeqCst), 1, "a dead letter is not delivered again, checkpoint or not");
+}
+
+/// Simulator, day, seed 209: the fact was handled from memory, and its row in the deliveries table was due for ever.
+fn held_in_doubt(mut world: World) {
+    let (doubted, clock) = (world.doubted.clone(), world.clock.clone());
+    world.live(|life| async move {
+        let tries = Arc::new(AtomicUsize::new(0));
+        let failing =
+            life.subscription("sub.failing", move |_, _| match tries.fetch_add(1, Ordering::SeqCst) {
+                0 => Err(down()),
+                _ => Ok(()),
+            });
+        let background = life.start(vec![failing]);
+        doubted.arm("bus.hold");
+        life.publish(&facts(1, 3)).await;
+        for _ in 0..120 {
+            clock.advance(Duration::from_secs(1));
+            tokio::task::yield_now().await;
+        }
+        life.run_to_the_end(&background).await;
+        assert_eq!(doubted.left(), 0, "the commit was in doubt");
+        assert_eq!(life.count("sub_deliveries").await, 0, "nothing is left of it");
+        let effects = life.effects().await;
+        assert_eq!((effects.len(), inversions(&effects)), (3, 0));
+    });
 }
 
 fn shutdown_is_clean(mut world: World) {

@@ -20,7 +20,7 @@ use merx_platform::{
     module::{self, Background},
     time::{SeededEntropy, SystemClock},
 };
-use merx_sql::{Db, DbOptions, Migration, Query, params};
+use merx_sql::{Db, DbOptions, FaultPoint, Faults, Migration, Query, params};
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
@@ -141,6 +141,36 @@ pub struct World {
     place: Place,
     lives: u64,
     origin: (Mode, Option<String>),
+    /// Commits with this label are kept, and nobody knows; one for each.
+    pub doubted: Arc<Doubted>,
+}
+
+/// Commits whose outcome is not known although they were kept.
+#[derive(Default)]
+pub struct Doubted(Mutex<Vec<&'static str>>);
+
+impl Doubted {
+    /// The next commit with this label is one.
+    pub fn arm(&self, label: &'static str) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(label);
+    }
+    pub fn left(&self) -> usize {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+}
+
+impl Faults for Doubted {
+    fn strikes(&self, point: FaultPoint, labels: &[&'static str]) -> bool {
+        let mut armed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = armed.iter().position(|label| labels.contains(label));
+        if point == FaultPoint::AfterCommit
+            && let Some(index) = found
+        {
+            let _ = armed.remove(index);
+            return true;
+        }
+        false
+    }
 }
 
 /// One life of the process.
@@ -166,13 +196,16 @@ fn runtime() -> tokio::runtime::Runtime {
 
 impl World {
     pub fn new(mode: Mode, server: Option<String>) -> Self {
-        let clock = Arc::new(HandClock::new());
+        let (clock, doubted) = (Arc::new(HandClock::new()), Arc::new(Doubted::default()));
         let place = match (mode, &server) {
             (Mode::Mysql, Some(server)) => Place::Mysql(fresh_database(server)),
             (Mode::File, _) => Place::File(tempfile::tempdir().expect("a folder")),
-            _ => Place::Inline(Db::inline(DbOptions::new(clock.clone()), &sequenced()).expect("a database")),
+            _ => {
+                let options = DbOptions { faults: Some(doubted.clone()), ..DbOptions::new(clock.clone()) };
+                Place::Inline(Db::inline(options, &sequenced()).expect("a database"))
+            }
         };
-        Self { clock, place, lives: 0, origin: (mode, server) }
+        Self { clock, place, lives: 0, origin: (mode, server), doubted }
     }
 
     /// The database's name in reports.
@@ -226,7 +259,13 @@ impl World {
                         Place::Mysql(_) => Arc::new(SystemClock),
                         _ => self.clock.clone(),
                     };
-                    Db::open(&url, DbOptions::new(clock), &sequenced()).expect("a database")
+                    let options = DbOptions {
+                        faults: Some(self.doubted.clone()),
+                        // A file in doubt ends the process; here it lives on, as with a server.
+                        on_fatal: Arc::new(|_| {}),
+                        ..DbOptions::new(clock)
+                    };
+                    Db::open(&url, options, &sequenced()).expect("a database")
                 }
                 (_, None) => unreachable!("every other place has a URL"),
             };
