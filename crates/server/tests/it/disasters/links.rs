@@ -28,7 +28,8 @@ use crate::process::{
 };
 
 const BUYERS: usize = 6;
-const DRAINED_WITHIN: Duration = Duration::from_secs(180);
+/// A pay link holds 75 s and is asked about 15 minutes at most; a machine that does other things is slower.
+const DRAINED_WITHIN: Duration = Duration::from_secs(400);
 
 /// A database of its own on a server; dropped with it.
 struct Database {
@@ -138,13 +139,15 @@ async fn cut_commits(busy: &Busy, proxy: &Proxy, count: usize, is_long: bool) ->
 }
 
 /// Makes the line bad in each way for so long; answers what the shop said meanwhile.
-async fn outages(busy: &Busy, proxy: &Proxy, seconds: u64) -> String {
+async fn outages(busy: &Busy, proxy: &Proxy, is_long: bool) -> String {
     let mut figures = Vec::new();
-    for (name, way) in [
-        ("slow (20 ms a packet)", Way::Open { delay_ms: 20 }),
-        ("silent", Way::Stalled),
-        ("absent", Way::Refused),
+    for (name, way, long) in [
+        ("slow (20 ms a packet)", Way::Open { delay_ms: 20 }, 10),
+        // Beyond half a minute the shop takes a silent server for dead and connects again.
+        ("silent", Way::Stalled, 40),
+        ("absent", Way::Refused, 10),
     ] {
+        let seconds = if is_long { long } else { 2 };
         proxy.set(way);
         let began = Instant::now();
         let (mut answers, mut slowest) = (BTreeSet::new(), Duration::ZERO);
@@ -160,7 +163,7 @@ async fn outages(busy: &Busy, proxy: &Proxy, seconds: u64) -> String {
         assert!(answers.iter().all(|status| [204, 503, 504].contains(status)), "{name}: {answers:?}");
         assert_eq!(answers.contains(&204), matches!(way, Way::Open { .. }), "{name}: {answers:?}");
         figures.push(format!(
-            "{name}: answered {answers:?}, the slowest after {} ms, changes again after {} ms",
+            "{name} for {seconds} s: answered {answers:?}, the slowest after {} ms, changes again after {} ms",
             slowest.as_millis(),
             mended.elapsed().as_millis()
         ));
@@ -174,19 +177,17 @@ async fn a_bad_line_costs_nothing_that_was_promised() {
         return missing("T26 connections cut; slow, silent and absent database", "no MERX_TEST_MYSQL_URL");
     };
     let (count, is_long) = (size("MERX_T26", 20), std::env::var("MERX_T26").is_ok());
-    // Beyond half a minute the shop takes a silent server for dead and connects again.
-    let seconds = if is_long { 40 } else { 2 };
     say(&format!("SEED={}", *SEED));
     let proxy = Proxy::to(database.port());
     let busy = Busy::on(&database.by(proxy.port)).await;
     let cut = cut_commits(&busy, &proxy, count, is_long).await;
-    let said = outages(&busy, &proxy, seconds).await;
+    let said = outages(&busy, &proxy, is_long).await;
     let orders = busy.reckon(is_long).await.len();
     let kept = format!("0 lost, 0 doubled of {orders} acknowledged orders, audit clean");
     let figure = format!("{cut}; {kept}");
     proof("T26", "connections cut mid-commit (TCP proxy)", count, &figure, Some(*SEED));
-    let figure = format!("{seconds} s each: {said}; {kept}");
-    proof("T26", "slow, silent and absent database", seconds as usize, &figure, Some(*SEED));
+    let figure = format!("{said}; {kept}");
+    proof("T26", "slow, silent and absent database", if is_long { 60 } else { 6 }, &figure, Some(*SEED));
 }
 
 /// A server of its own, made as `scripts/services` makes one.
