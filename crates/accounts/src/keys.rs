@@ -53,6 +53,13 @@ impl Keys {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Forgets all of them.
+    pub fn forget_all(&self) {
+        let mut known = self.known();
+        let generation = known.generation + 1;
+        *known = Known { generation, ..Known::default() };
+    }
+
     /// Forgets the keys of an account.
     pub fn forget(&self, account: AccountId) {
         let mut known = self.known();

@@ -13,7 +13,7 @@ use merx_http::{
 };
 use merx_kernel::{Clock, IdGen, Result, RoleName, Secret, Timestamp};
 use merx_platform::{Deps, Store, Tasks};
-use merx_sql::Db;
+use merx_sql::{Db, Tx};
 
 use crate::{
     Settings,
@@ -186,6 +186,26 @@ impl State {
         let until = now.plus(self.token_life());
         self.roles.set_account(account, Changed { roles, version, until }, now);
         self.keys.forget(account);
+    }
+
+    /// A write that may take a right away: a session, a role, a key. When nobody knows whether it was kept, what the
+    /// tables have counts from now on: who asks again may find nothing left to do, and nobody would learn of it.
+    ///
+    /// # Errors
+    /// Those of [`Db::write`].
+    pub(crate) async fn write_rights<T, F>(&self, label: &'static str, f: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: Fn(&mut Tx<'_>) -> Result<T> + Send + 'static,
+    {
+        let outcome = self.db.write(label, f).await;
+        if outcome.as_ref().is_err_and(|error| error.is("sql.outcome_unknown")) {
+            self.keys.forget_all();
+            if let Err(error) = self.refresh().await {
+                tracing::error!(label, error = %error.chain(), "which rights there still are could not be read");
+            }
+        }
+        outcome
     }
 
     /// Takes in which sessions ended lately, what each role may do, and whose roles changed lately.

@@ -124,6 +124,27 @@ async fn no_method() -> Problem {
     Error::new(ErrorKind::Invalid, "request.method_not_allowed", message).into()
 }
 
+/// The description of the routes, and as a page. Each is made when somebody first asks: a start does not wait for it.
+struct Description {
+    routes: Vec<Route>,
+    info: Info,
+    value: OnceLock<Value>,
+    text: OnceLock<Bytes>,
+    page: OnceLock<Bytes>,
+}
+
+impl Description {
+    fn value(&self) -> &Value {
+        self.value.get_or_init(|| openapi(&self.routes, &self.info))
+    }
+    fn text(&self) -> Bytes {
+        self.text.get_or_init(|| self.value().to_string().into()).clone()
+    }
+    fn page(&self) -> Bytes {
+        self.page.get_or_init(|| reader(self.value()).into()).clone()
+    }
+}
+
 fn with_edge_routes(mut routes: Vec<Route>, edge: &Edge) -> Vec<Route> {
     const PROBE: &str = "probes and scrapers ask steadily and cost nothing";
     let livez = || async { "ok\n" };
@@ -162,28 +183,34 @@ fn with_edge_routes(mut routes: Vec<Route>, edge: &Edge) -> Vec<Route> {
             .unlimited(PROBE),
     );
     // Of the routes but these two, which are about the description and not in it.
-    let description = Arc::new(openapi(&routes, &edge.info));
-    let text: Arc<str> = description.to_string().into();
-    let serve = move || async move { ([(header::CONTENT_TYPE, "application/json")], text.to_string()) };
-    let read = |State((description, page)): State<(Arc<Value>, Arc<OnceLock<Bytes>>)>| async move {
+    let (described, info) = (routes.clone(), edge.info.clone());
+    let description = Arc::new(Description {
+        routes: described,
+        info,
+        value: OnceLock::new(),
+        text: OnceLock::new(),
+        page: OnceLock::new(),
+    });
+    let serve = |State(description): State<Arc<Description>>| async move {
+        ([(header::CONTENT_TYPE, "application/json")], description.text())
+    };
+    let read = |State(description): State<Arc<Description>>| async move {
         const ONLY_ITSELF: &str =
             "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
-        // Made when somebody first asks: a start does not wait for it.
-        let page = page.get_or_init(|| reader(&description).into()).clone();
         let head = [
             (header::CONTENT_TYPE, "text/html; charset=utf-8"),
             (header::CONTENT_SECURITY_POLICY, ONLY_ITSELF),
         ];
-        (head, page)
+        (head, description.page())
     };
     routes.push(
-        Route::get("/docs", Access::Public, read, &(description, Arc::default()))
+        Route::get("/docs", Access::Public, read, &description)
             .id("docs")
             .summary("This description as a page to read")
             .empty_response(200),
     );
     routes.push(
-        Route::get("/openapi.json", Access::Public, serve, &())
+        Route::get("/openapi.json", Access::Public, serve, &description)
             .id("openapi")
             .summary("This description, OpenAPI 3.1")
             .empty_response(200),

@@ -18,7 +18,7 @@ pub enum Point {
     BusLost,
     /// A fact is delivered two to five times.
     BusRepeated,
-    /// A fact is overtaken by up to nine of other subjects.
+    /// A fact is held back for up to half a second: facts of other subjects overtake it.
     BusReordered,
     /// A handler fails before it has done anything.
     BusFailsBefore,

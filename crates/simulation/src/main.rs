@@ -1,14 +1,17 @@
 //! Runs worlds from many seeds: `merx-simulation --first 1 --seeds 10000`. Ends with 1 when one of them fails, told with
-//! its seed and the smallest plan with which it does.
+//! its seed and the smallest plan with which it does, or when what so many days must show was never seen.
+//!
+//! `MERX_SIM_FIRST` and `MERX_SIM_SEEDS` say which seeds when the arguments do not.
 
 #![allow(clippy::print_stdout, reason = "figures and seeds are the result")]
 
-use std::process::ExitCode;
+use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::{Parser, ValueEnum};
 use merx_simulation::{
     faults::Plan,
     report::{Campaign, Report},
+    run::number,
     scenarios::{day::Day, persistent::persistent},
 };
 
@@ -18,12 +21,12 @@ struct Args {
     /// What the people do.
     #[arg(long, value_enum, default_value = "day")]
     scenario: Scenario,
-    /// The first seed.
-    #[arg(long, default_value_t = 1)]
-    first: u64,
-    /// How many.
-    #[arg(long, default_value_t = 200)]
-    seeds: u64,
+    /// The first seed; 1 unless given.
+    #[arg(long)]
+    first: Option<u64>,
+    /// How many; 200 unless given.
+    #[arg(long)]
+    seeds: Option<u64>,
     /// How many at a time; one for each core unless given.
     #[arg(long)]
     jobs: Option<usize>,
@@ -36,6 +39,12 @@ struct Args {
     /// Prints the hash of each seed's trace.
     #[arg(long)]
     hashes: bool,
+    /// For how many seconds the plan of a seed that fails is made smaller, at most.
+    #[arg(long, default_value_t = 120)]
+    shrink_for: u64,
+    /// Writes what came out to this file, as JSON.
+    #[arg(long)]
+    json: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -47,14 +56,17 @@ enum Scenario {
 }
 
 impl Scenario {
-    fn run(self, campaign: &Campaign) -> Report {
+    /// Runs it; answers also what was to be seen and never was.
+    fn run(self, campaign: &Campaign) -> (Report, Vec<&'static str>) {
         match self {
-            Self::Persistent => campaign.run(&persistent),
+            Self::Persistent => (campaign.run(&persistent), Vec::new()),
             Self::Day => {
                 let day = Day::default();
                 let report = campaign.run(&|world| day.live(world));
-                let _ = day.tell();
-                report
+                let never = day.tell();
+                // A few days with people of a few kinds do not show everything.
+                let are_enough = day.are_many() && campaign.is_usual();
+                (report, if are_enough { never } else { Vec::new() })
             }
         }
     }
@@ -66,15 +78,22 @@ fn main() -> ExitCode {
     let name = args.scenario.to_possible_value().map(|value| value.get_name().to_owned());
     let campaign = Campaign {
         scenario: name.unwrap_or_default(),
-        first: args.first,
-        seeds: args.seeds,
+        first: args.first.unwrap_or_else(|| number("MERX_SIM_FIRST", 1)),
+        seeds: args.seeds.unwrap_or_else(|| number("MERX_SIM_SEEDS", 200)),
         jobs: args.jobs.unwrap_or(cores),
         plan: if args.calm { Some(Plan::default()) } else { args.plan },
         hashes: args.hashes,
+        shrink_for: Duration::from_secs(args.shrink_for),
     };
-    let report = args.scenario.run(&campaign);
+    let (report, never) = args.scenario.run(&campaign);
     report.tell(&campaign);
-    if report.failed.is_empty() && report.hashes.len() as u64 == campaign.seeds {
+    if let Some(file) = args.json
+        && let Err(error) = std::fs::write(&file, format!("{:#}\n", report.json(&campaign, &never)))
+    {
+        println!("{}: {error}", file.display());
+        return ExitCode::FAILURE;
+    }
+    if report.failed.is_empty() && never.is_empty() && report.hashes.len() as u64 == campaign.seeds {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE

@@ -7,10 +7,12 @@ use std::{
         mpsc,
     },
     thread,
+    time::Duration,
 };
 
 use merx_kernel::{Clock as _, Timestamp};
 use merx_platform::time::SystemClock;
+use serde_json::{Value, json};
 
 use crate::{
     faults::{Plan, every_point},
@@ -40,6 +42,8 @@ pub struct Campaign {
     pub plan: Option<Plan>,
     /// Whether each seed's hash is told.
     pub hashes: bool,
+    /// How long the plan of a seed that fails is made smaller, at most.
+    pub shrink_for: Duration,
 }
 
 /// A seed that failed.
@@ -107,6 +111,11 @@ impl Campaign {
         report
     }
 
+    /// Whether its seeds decide what goes wrong, or nothing does, with as many people as there are.
+    pub fn is_usual(&self) -> bool {
+        self.plan.as_ref().is_none_or(|plan| *plan == Plan::default())
+    }
+
     fn one<F: Future<Output = World>>(
         &self,
         seed: u64,
@@ -117,7 +126,10 @@ impl Campaign {
             Ok(lived) => Ok(lived),
             Err(failure) => {
                 println!("seed {seed} fails, its plan is made smaller: {}", first_line(&failure.why));
-                let (plan, failure) = shrink(plan, failure, |plan| live_twice(seed, plan, life).err());
+                let until = SystemClock.now().plus(self.shrink_for);
+                let is_over = || SystemClock.now() >= until;
+                let (plan, failure) =
+                    shrink(plan, failure, is_over, |plan| live_twice(seed, plan, life).err());
                 Err(Box::new(Failed { seed, plan, failure }))
             }
         }
@@ -171,6 +183,36 @@ impl Report {
     /// Points that never struck.
     pub fn never_struck(&self) -> Vec<&'static str> {
         every_point().into_iter().filter(|point| !self.touched.faults.contains_key(*point)).collect()
+    }
+
+    /// All of it for a program to read; `never` is what was to be seen and was not.
+    pub fn json(&self, campaign: &Campaign, never: &[&str]) -> Value {
+        let failed = |failed: &Failed| {
+            json!({
+                "seed": failed.seed,
+                "plan": failed.plan.to_string(),
+                "why": failed.failure.why,
+                "command": campaign.command(failed.seed, &failed.plan),
+            })
+        };
+        json!({
+            "commit": commit(),
+            "scenario": campaign.scenario,
+            "first": campaign.first,
+            "seeds": campaign.seeds,
+            "traces_equal": self.hashes.len(),
+            "failed": self.failed.iter().map(failed).collect::<Vec<_>>(),
+            "never_seen": never,
+            "events": self.touched.events,
+            "faults": self.touched.faults,
+            "never_struck": self.never_struck(),
+            "orders": self.touched.orders,
+            "answers": self.touched.answers,
+            "mails": self.touched.mails,
+            "took_ms": self.took_ms,
+            "seeds_per_hour": self.seeds_per_hour(),
+            "memory_mib": self.memory_mib,
+        })
     }
 
     /// Tells everything.

@@ -1,7 +1,8 @@
 //! Whole shops run from a seed. Everything a run draws, waits for and answers comes from the seed, so a second run
 //! must do the same to the byte; whatever breaks in one can be brought back by its number.
 //!
-//! `MERX_SIM_SEEDS=1000` runs a thousand seeds more than usual, `MERX_SIM_FIRST=7001` begins at another seed.
+//! `MERX_SIM_SEEDS=1000` runs a thousand seeds more than usual, `MERX_SIM_FIRST=7001` begins at another seed;
+//! `MERX_SIM_TAIL=100000` tells so many of the last things that happened before a failure, and each in full.
 
 mod panics;
 
@@ -19,8 +20,8 @@ use crate::{
 const SEEDS: u64 = 20;
 /// The longest that a run may take on its own clock: one that takes longer hangs.
 const LIFE_MAX: Duration = Duration::from_secs(3 * 24 * 3600);
-/// How much of what happened last is told of a run that failed.
-const TAIL: usize = 12;
+/// How much of what happened last is told of a run that failed, unless the environment wants another.
+const TAIL: u64 = 12;
 /// The most characters of one thing that happened.
 const TOLD_CHARS_MAX: usize = 400;
 
@@ -71,6 +72,10 @@ impl fmt::Display for Failure {
     }
 }
 
+fn tail() -> usize {
+    usize::try_from(number("MERX_SIM_TAIL", TAIL)).unwrap_or(usize::MAX)
+}
+
 /// One run of one seed, on a runtime and a clock of its own. A panic anywhere in it, also in a task that outlives it, is
 /// its failure.
 ///
@@ -84,7 +89,8 @@ pub fn live<F: Future<Output = World>>(
     let trace = OnceLock::new();
     let run = || {
         let mut runtime = tokio::runtime::Builder::new_current_thread();
-        let runtime = runtime.enable_all().start_paused(true).build().unwrap();
+        // There is no socket in a world: nobody asks the kernel.
+        let runtime = runtime.enable_time().start_paused(true).build().unwrap();
         runtime.block_on(async {
             let topology =
                 [Topology::Local, Topology::Loopback, Topology::LoopbackTwice][(seed % 3) as usize];
@@ -101,10 +107,11 @@ pub fn live<F: Future<Output = World>>(
             (trace.hash(), trace.take(), touched)
         })
     };
-    let told = |happened: &Happened| happened.to_string().chars().take(TOLD_CHARS_MAX).collect();
+    let chars = if tail() > usize::try_from(TAIL).unwrap_or(0) { usize::MAX } else { TOLD_CHARS_MAX };
+    let told = |happened: &Happened| happened.to_string().chars().take(chars).collect();
     panics::caught(run).map(|(hash, happened, touched)| Lived { hash, happened, touched }).map_err(|why| {
         let happened = trace.get().map(|trace| trace.take()).unwrap_or_default();
-        let tail = happened[happened.len().saturating_sub(TAIL)..].iter().map(told).collect();
+        let tail = happened[happened.len().saturating_sub(tail())..].iter().map(told).collect();
         Failure { why, tail }
     })
 }
@@ -126,7 +133,7 @@ pub fn live_twice<F: Future<Output = World>>(
     let (one, other) = (&first.happened, &second.happened);
     let differs = one.iter().zip(other).position(|(one, other)| one != other);
     let at = differs.unwrap_or_else(|| one.len().min(other.len()));
-    let before = one[at.saturating_sub(TAIL)..at].iter().map(ToString::to_string).collect();
+    let before = one[at.saturating_sub(tail())..at].iter().map(ToString::to_string).collect();
     let why = format!("the runs part at {at}:\n{:#?}\n{:#?}", one.get(at), other.get(at));
     Err(Failure { why, tail: before })
 }

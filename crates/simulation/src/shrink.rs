@@ -6,13 +6,19 @@ use crate::faults::Plan;
 const TRIES_MAX: usize = 150;
 
 /// The smallest plan found for which `fails` still says why, beginning at one for which it does; with the last reason.
-pub fn shrink<E>(plan: Plan, why: E, mut fails: impl FnMut(&Plan) -> Option<E>) -> (Plan, E) {
+/// When `is_over`, the smallest so far is good enough.
+pub fn shrink<E>(
+    plan: Plan,
+    why: E,
+    is_over: impl Fn() -> bool,
+    mut fails: impl FnMut(&Plan) -> Option<E>,
+) -> (Plan, E) {
     let (mut smallest, mut last) = (plan, why);
     let mut tries = 0;
     loop {
         let mut is_smaller = false;
         for candidate in simpler(&smallest) {
-            if tries == TRIES_MAX {
+            if tries == TRIES_MAX || is_over() {
                 return (smallest, last);
             }
             tries += 1;

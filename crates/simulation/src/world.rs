@@ -10,8 +10,10 @@ mod latest;
 mod outside;
 mod people;
 mod staff;
+mod tables;
 mod touched;
 mod trouble;
+mod up;
 
 use std::{sync::Arc, thread, time::Duration};
 
@@ -35,7 +37,6 @@ use merx_platform::{Deps, Tasks, objects::MemoryStore};
 use merx_server::shop::{Running, Settings, Shop, Topology, provider_entries};
 use merx_sql::{Db, Query as _, params};
 use merx_testkit::{Answer, TOKEN_SEED, TestApi, Trace, generous_limits, request, signer};
-use tokio::sync::watch;
 
 use crate::faults::Injector;
 
@@ -47,6 +48,8 @@ pub use latest::Latest;
 pub use outside::{Partners, Told as Heard};
 pub use people::{PASSWORD, email};
 pub use touched::Touched;
+
+use up::Up;
 
 /// Costs 168.00 yuan; ten are in stock.
 pub const TEA: &str = "TEA-100";
@@ -98,7 +101,7 @@ pub struct World {
     steady: Arc<dyn Clock>,
     shop_clock: Arc<ShopClock>,
     /// Whether a process is behind the door.
-    up: watch::Sender<bool>,
+    up: Up,
     is_virtual: bool,
     finished: bool,
 }
@@ -169,7 +172,7 @@ impl World {
             sandbox_tasks: beside.tasks,
             steady,
             shop_clock,
-            up: watch::Sender::new(true),
+            up: Up::new(true),
             is_virtual,
             finished: false,
         }
@@ -280,7 +283,20 @@ impl World {
 
     /// Arms a switch of Alipay.
     pub fn arm(&self, fault: Fault, times: u32) {
-        self.sandbox.arm(Armed { fault, times }).told();
+        self.try_arm(fault, times).told();
+    }
+    /// As [`Self::arm`]; Alipay has only so many switches.
+    ///
+    /// # Errors
+    /// All of them are armed.
+    pub fn try_arm(&self, fault: Fault, times: u32) -> Result<(), Error> {
+        let point = trouble::provider_point(fault.name());
+        self.sandbox.arm(Armed { fault, times })?;
+        if let Some(point) = point {
+            // What is not used up in the end is taken back.
+            self.faults.note(point, u64::from(times));
+        }
+        Ok(())
     }
     /// Alipay's own account of money.
     pub async fn ledger(&self) -> Vec<Entry> {

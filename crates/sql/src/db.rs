@@ -6,8 +6,9 @@ use std::{
     thread::JoinHandle,
 };
 
-use merx_kernel::{Clock, Result};
+use merx_kernel::{Clock, Error, Result};
 use prometheus_client::registry::Registry;
+use rusqlite::Connection;
 use tokio::{sync::oneshot, time::Instant};
 
 use crate::{
@@ -96,7 +97,26 @@ impl Db {
     /// # Errors
     /// SQLite could not be set up (out of memory).
     pub fn inline(options: DbOptions, sequenced: &[SequencedTable]) -> Result<Self> {
-        let conn = sqlite::open_writer(None, options.pages_max)?;
+        Self::inline_on(sqlite::open_writer(None, options.pages_max)?, options, sequenced)
+    }
+
+    /// As [`Self::inline`]; it begins with what `from`, another one in memory, holds.
+    ///
+    /// # Errors
+    /// As [`Self::inline`]; `Internal` when `from` is not in memory.
+    pub fn inline_copy(from: &Self, options: DbOptions, sequenced: &[SequencedTable]) -> Result<Self> {
+        let Engine::Inline(from) = &from.0.engine else {
+            return Err(Error::internal("only a database in memory is copied into another"));
+        };
+        let mut conn = sqlite::open_writer(None, options.pages_max)?;
+        match lock(from).as_ref() {
+            Some(writer) => sqlite::fill(&mut conn, writer.connection())?,
+            None => return Err(error::closed()),
+        }
+        Self::inline_on(conn, options, sequenced)
+    }
+
+    fn inline_on(conn: Connection, options: DbOptions, sequenced: &[SequencedTable]) -> Result<Self> {
         let shared = shared(options, sequenced);
         let writer = Writer::new(conn, Arc::clone(&shared))?;
         let engine = Engine::Inline(Mutex::new(Some(writer)));

@@ -1,29 +1,41 @@
 //! Wakes: a hint after a commit that something new is there to read. Never the truth; readers poll as a fallback.
+//!
+//! Who waits is woken in the order of waiting. `tokio::sync::watch` draws that order from chance, and a run would not be a
+//! function of its seed.
 
 use std::{
     collections::BTreeMap,
-    sync::{Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
-use tokio::sync::watch;
+use tokio::sync::Notify;
+
+#[derive(Default)]
+struct Channel {
+    wakes: AtomicU64,
+    woken: Notify,
+}
 
 #[derive(Default)]
 pub(crate) struct Channels {
-    senders: Mutex<BTreeMap<String, watch::Sender<u64>>>,
+    all: Mutex<BTreeMap<String, Arc<Channel>>>,
 }
 
 impl Channels {
     pub(crate) fn listen(&self, channel: &str) -> Listener {
-        let mut senders = self.senders.lock().unwrap_or_else(PoisonError::into_inner);
-        Listener { wakes: senders.entry(channel.to_owned()).or_default().subscribe() }
+        let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
+        let channel = all.entry(channel.to_owned()).or_default().clone();
+        Listener { seen: channel.wakes.load(Ordering::SeqCst), channel }
     }
 
     pub(crate) fn wake<'a>(&self, channels: impl IntoIterator<Item = &'a String>) {
-        let senders = self.senders.lock().unwrap_or_else(PoisonError::into_inner);
-        for channel in channels {
-            if let Some(sender) = senders.get(channel) {
-                sender.send_modify(|count| *count = count.wrapping_add(1));
-            }
+        let all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
+        for channel in channels.into_iter().filter_map(|name| all.get(name)) {
+            channel.wakes.fetch_add(1, Ordering::SeqCst);
+            channel.woken.notify_waiters();
         }
     }
 }
@@ -32,15 +44,23 @@ impl Channels {
 /// then wait, and nothing is missed.
 #[derive(Clone)]
 pub struct Listener {
-    wakes: watch::Receiver<u64>,
+    channel: Arc<Channel>,
+    seen: u64,
 }
 
 impl Listener {
     /// Completes when the channel was woken since the last call (or since listening began).
     pub async fn changed(&mut self) {
-        if self.wakes.changed().await.is_err() {
-            // The database is gone; there will be no more wakes.
-            std::future::pending::<()>().await;
+        loop {
+            let woken = self.channel.woken.notified();
+            tokio::pin!(woken);
+            woken.as_mut().enable();
+            let wakes = self.channel.wakes.load(Ordering::SeqCst);
+            if wakes != self.seen {
+                self.seen = wakes;
+                return;
+            }
+            woken.await;
         }
     }
 }

@@ -88,8 +88,7 @@ pub async fn enter_as_guest(state: &State, token: Secret<String>, client: Client
     let (refresh, session) = new_session(state, &guest, &client.name, network);
     let expires_at = session.row.expires_at;
     let ended = state
-        .db
-        .write("accounts.enter_as_guest", move |tx| {
+        .write_rights("accounts.enter_as_guest", move |tx| {
             let found = accounts::account(tx, account)?;
             let still =
                 found.is_some_and(|a| a.kind == Kind::Guest) && sessions::hold_account(tx, account, "")?;

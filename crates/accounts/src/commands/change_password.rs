@@ -37,8 +37,7 @@ pub async fn change_password(state: &State, command: ChangePassword) -> Result<(
     let known = check_password(state, account, old, address).await?;
     let (hash, now) = (state.passwords.hash(new).await?, state.clock.now());
     let ended = state
-        .db
-        .write("accounts.change_password", move |tx| {
+        .write_rights("accounts.change_password", move |tx| {
             // Another change may have come between: then the old password is wrong by now.
             if !sessions::hold_account(tx, account, &known)? || !accounts::set_password(tx, account, &hash)? {
                 return Err(wrong());

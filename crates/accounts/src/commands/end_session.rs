@@ -23,8 +23,7 @@ use crate::{
 pub async fn end_session(state: &State, account: AccountId, session: SessionId) -> Result<()> {
     let now = state.clock.now();
     let found = state
-        .db
-        .write("accounts.end_session", move |tx| {
+        .write_rights("accounts.end_session", move |tx| {
             let owner = sessions::session_owner(tx, session)?;
             if owner.is_none_or(|owner| Guard::Owner.on() && owner != account) {
                 return Ok(false);
@@ -48,8 +47,7 @@ pub async fn end_session(state: &State, account: AccountId, session: SessionId) 
 pub async fn end_sessions_elsewhere(state: &State, account: AccountId, here: SessionId) -> Result<()> {
     let now = state.clock.now();
     let ended = state
-        .db
-        .write("accounts.end_sessions_elsewhere", move |tx| {
+        .write_rights("accounts.end_sessions_elsewhere", move |tx| {
             sessions::end_sessions(tx, account, Some(here), now)
         })
         .await?;
@@ -81,8 +79,7 @@ pub async fn end_customer_sessions(
     let telling = Telling::new(state, by, "accounts.customer_sessions_ended", account, None);
     let own = state.clone();
     let ended = state
-        .db
-        .write("accounts.end_customer_sessions", move |tx| {
+        .write_rights("accounts.end_customer_sessions", move |tx| {
             customer(tx, account)?;
             let ended = match only {
                 None => sessions::end_sessions(tx, account, None, now)?,

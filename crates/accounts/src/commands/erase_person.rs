@@ -35,8 +35,7 @@ pub async fn erase_myself(state: &State, account: AccountId) -> Result<()> {
     let (told, now, store) =
         (envelope(state, &PersonErased { account_id: account })?, state.clock.now(), state.store.clone());
     let ended = state
-        .db
-        .write("accounts.erase_myself", move |tx| {
+        .write_rights("accounts.erase_myself", move |tx| {
             accounts::pass_guard(tx, GuardRow::Staff)?;
             let found = accounts::account(tx, account)?
                 .filter(|row| row.status == Status::Active)
@@ -68,8 +67,7 @@ pub(crate) async fn erase_customer(
     let telling = Telling::new(state, by, "accounts.person_erased", account, Some(reason));
     let (own, keys) = (state.clone(), state.store.idempotency);
     let (begun, ended) = state
-        .db
-        .write("accounts.erase_customer", move |tx| {
+        .write_rights("accounts.erase_customer", move |tx| {
             let begun = key.begin(keys, tx, account, now)?;
             if !matches!(begun, Begun::Fresh) {
                 return Ok((begun, Vec::new()));

@@ -153,8 +153,7 @@ async fn begin_session(
     let fact = guest.map(|guest_id| GuestLoggedIn { guest_id, account_id: account });
     let told: Vec<_> = fact.iter().map(|fact| envelope(state, fact)).collect::<Result<_>>()?;
     let ended = state
-        .db
-        .write("accounts.begin_session", move |tx| {
+        .write_rights("accounts.begin_session", move |tx| {
             // What closes an account or changes its password ends its sessions: none may begin beside that.
             if !sessions::hold_account(tx, account, &password_hash)? {
                 return Err(wrong());

@@ -26,8 +26,7 @@ pub async fn refresh_session(state: &State, token: Secret<String>) -> Result<Ses
     let (refresh, new) = fresh_token(&state.ids);
     let expires_at = now.plus(state.settings.refresh_life());
     let outcome = state
-        .db
-        .write("accounts.refresh_session", move |tx| {
+        .write_rights("accounts.refresh_session", move |tx| {
             let Some(found) = sessions::token(tx, old)? else { return Ok(Outcome::Unknown) };
             if found.ended || found.expires_at <= now {
                 return Ok(Outcome::Unknown);

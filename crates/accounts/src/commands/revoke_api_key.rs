@@ -20,8 +20,7 @@ pub async fn revoke_api_key(state: &State, owner: &Principal, id: ApiKeyId) -> R
     let telling = Telling::new(state, Actor::from(owner), "accounts.api_key_revoked", id, None);
     let own = state.clone();
     state
-        .db
-        .write("accounts.revoke_api_key", move |tx| {
+        .write_rights("accounts.revoke_api_key", move |tx| {
             let found = api_keys::key(tx, id)?
                 .filter(|key| key.account == account || !Guard::Owner.on())
                 .ok_or_else(|| Error::not_found("accounts.api_key_not_found", "You have no such key."))?;

@@ -28,8 +28,7 @@ pub async fn set_role(
     let telling = Telling::new(state, by, "accounts.role_changed", format!("role:{role}"), reason);
     let own = state.clone();
     let set = state
-        .db
-        .write("accounts.set_role", move |tx| {
+        .write_rights("accounts.set_role", move |tx| {
             let found = roles::role(tx, &role)?.ok_or_else(not_found)?;
             seen.check(found.version)?;
             grants::role_change(&role, found.permissions, permissions, by.may)?;

@@ -54,8 +54,7 @@ pub async fn set_staff_roles(
     let telling = Telling::new(state, by, "accounts.staff_roles_changed", account, reason);
     let own = state.clone();
     let set = state
-        .db
-        .write("accounts.set_staff_roles", move |tx| {
+        .write_rights("accounts.set_staff_roles", move |tx| {
             accounts::pass_guard(tx, GuardRow::Staff)?;
             let found = staff(tx, account, by)?;
             seen.check(found.version)?;
@@ -94,8 +93,7 @@ pub async fn set_staff_status(
     let telling = Telling::new(state, by, action, account, reason);
     let own = state.clone();
     let (set, ended) = state
-        .db
-        .write("accounts.set_staff_status", move |tx| {
+        .write_rights("accounts.set_staff_status", move |tx| {
             accounts::pass_guard(tx, GuardRow::Staff)?;
             let found = staff(tx, account, by)?;
             seen.check(found.version)?;
@@ -142,8 +140,7 @@ pub async fn end_staff_sessions(state: &State, by: Actor, account: AccountId) ->
     let telling = Telling::new(state, by, "accounts.staff_sessions_ended", account, None);
     let own = state.clone();
     let ended = state
-        .db
-        .write("accounts.end_staff_sessions", move |tx| {
+        .write_rights("accounts.end_staff_sessions", move |tx| {
             staff(tx, account, by)?;
             let ended = sessions::end_sessions(tx, account, None, now)?;
             if !ended.is_empty() {

@@ -160,18 +160,14 @@ impl Lanes {
         }
     }
 
-    /// How many subjects can be worked on at once.
-    pub(super) fn ready(&self) -> usize {
-        self.ready.len()
+    /// Whether nothing is known of the subject but facts in memory that nobody has begun with.
+    pub(super) fn can_hold_back(&self, subject: &str) -> bool {
+        self.lanes.get(subject).is_some_and(|lane| !lane.busy && !lane.held && lane.wait_until.is_none())
     }
 
-    /// The subject behind `by` others comes before them: for simulations. Within a subject nothing changes.
-    pub(super) fn overtake(&mut self, by: u64) {
-        let last = self.ready.len().saturating_sub(1);
-        let from = usize::try_from(by).unwrap_or(last).min(last);
-        if let Some(subject) = self.ready.remove(from) {
-            self.ready.push_front(subject);
-        }
+    /// Nothing of the subject is begun before `until`, so that others overtake it: for simulations.
+    pub(super) fn hold_back(&mut self, subject: &str, until: Timestamp) {
+        self.wait(subject, until);
     }
 
     /// Takes the next piece of work, if there is any.

@@ -29,8 +29,8 @@ use crate::{
 
 /// How long the relay waits before it reads again after the database failed.
 const READ_PAUSE: Duration = Duration::from_secs(1);
-/// How far a simulation lets facts of different subjects change places.
-const REORDERED_MAX: u64 = 10;
+/// How long a simulation holds a fact back, so that facts of other subjects overtake it.
+const REORDERED_MAX: Duration = Duration::from_millis(500);
 
 /// What a relay is made of.
 pub(super) struct Relay {
@@ -168,10 +168,6 @@ impl Run<'_> {
         let now = self.relay.clock.now();
         for (index, feed) in self.feeds.iter_mut().enumerate() {
             while feed.lanes.running() < CONCURRENT_MAX {
-                let (faults, name) = (&self.relay.faults, feed.courier.subscription.name);
-                if feed.lanes.ready() > 1 && faults.strikes(Point::BusReordered, name) {
-                    feed.lanes.overtake(faults.amount(Point::BusReordered, REORDERED_MAX));
-                }
                 let Some(work) = feed.lanes.next(now) else { break };
                 let courier = feed.courier.clone();
                 self.jobs.push(async move { Event::Worked(index, courier.work(work).await) }.boxed());
@@ -195,7 +191,7 @@ impl Run<'_> {
             Event::Read(Ok(rows)) => {
                 self.reading = false;
                 self.more |= i64::try_from(rows.len()).is_ok_and(|n| n == BATCH_MAX);
-                take_in(&mut self.feeds, rows);
+                self.take_in(rows);
             }
             Event::Read(Err(error)) => {
                 let publisher = self.relay.publisher.context();
@@ -221,6 +217,30 @@ impl Run<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Hands rows to the feeds that want them.
+    fn take_in(&mut self, rows: Vec<OutboxRow>) {
+        let (faults, now) = (&self.relay.faults, self.relay.clock.now());
+        for mut row in rows {
+            if !Guard::PartitionKey.on() {
+                row.subject = format!("{}#{}", row.subject, row.position);
+            }
+            for feed in self.feeds.iter_mut().filter(|feed| row.position > feed.lanes.read_to()) {
+                let wanted = feed.types.contains(&row.kind.as_str());
+                if !wanted || feed.known.remove(&row.position) {
+                    feed.lanes.passed(row.position);
+                    continue;
+                }
+                feed.lanes.push(row.clone());
+                let name = feed.courier.subscription.name;
+                if feed.lanes.can_hold_back(&row.subject)
+                    && let Some(span) = faults.span(Point::BusReordered, name, REORDERED_MAX)
+                {
+                    feed.lanes.hold_back(&row.subject, now.plus(span));
+                }
+            }
+        }
     }
 
     fn pause_reading(&mut self) {
@@ -270,23 +290,6 @@ impl Feed {
             busy,
             waiting: self.lanes.waiting(),
             next_at: self.lanes.next_at(),
-        }
-    }
-}
-
-/// Hands rows to the feeds that want them.
-fn take_in(feeds: &mut [Feed], rows: Vec<OutboxRow>) {
-    for mut row in rows {
-        if !Guard::PartitionKey.on() {
-            row.subject = format!("{}#{}", row.subject, row.position);
-        }
-        for feed in feeds.iter_mut().filter(|feed| row.position > feed.lanes.read_to()) {
-            let wanted = feed.types.contains(&row.kind.as_str());
-            if wanted && !feed.known.remove(&row.position) {
-                feed.lanes.push(row.clone());
-            } else {
-                feed.lanes.passed(row.position);
-            }
         }
     }
 }

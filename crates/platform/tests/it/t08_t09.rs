@@ -131,7 +131,7 @@ fn unruly(mut world: World) {
         "{handled} {lost} {reordered}"
     );
     println!(
-        "PROOF | T8 | bus on {engine}: each message 2–5 ×, 20 % lost then redelivered, reordered within 10 | size={count} | \
+        "PROOF | T8 | bus on {engine}: each message 2–5 ×, 20 % lost then redelivered, reordered | size={count} | \
          1 effect per id: {count} effects of {handled} deliveries ({lost} more lost, {repeated} repeated, {} out of the order of \
          publishing, 0 within a subject); drained {drained:?} of virtual time after the faults | seed=8",
         overtaken(&effects)

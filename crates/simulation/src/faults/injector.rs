@@ -51,9 +51,13 @@ impl Injector {
     pub fn wake(&self, is_awake: bool) {
         self.is_awake.store(is_awake, Ordering::Relaxed);
     }
-    /// How often each point struck.
+    /// How often each point struck that did.
     pub fn struck(&self) -> BTreeMap<&'static str, u64> {
-        lock(&self.struck).clone()
+        lock(&self.struck)
+            .iter()
+            .filter(|(_, times)| **times > 0)
+            .map(|(point, times)| (*point, *times))
+            .collect()
     }
     /// Notes that something went wrong.
     pub fn note(&self, point: &'static str, times: u64) {

@@ -46,13 +46,24 @@ pub struct Ask {
     headers: Vec<(&'static str, String)>,
     also: &'static [&'static str],
     only: &'static [&'static str],
+    later: &'static [&'static str],
     again: bool,
 }
 
 impl Ask {
     fn new(method: Method, path: impl Into<String>, body: Option<Value>) -> Self {
         let path = path.into();
-        Self { method, path, body, key: None, headers: Vec::new(), also: &[], only: &[], again: true }
+        Self {
+            method,
+            path,
+            body,
+            key: None,
+            headers: Vec::new(),
+            also: &[],
+            only: &[],
+            later: &[],
+            again: true,
+        }
     }
     /// GET.
     pub fn get(path: impl Into<String>) -> Self {
@@ -99,6 +110,12 @@ impl Ask {
     #[must_use]
     pub fn only(mut self, these: &'static [&'static str]) -> Self {
         self.only = these;
+        self
+    }
+    /// These may be answered too to who asks again: the first time may have done it.
+    #[must_use]
+    pub fn later(mut self, these: &'static [&'static str]) -> Self {
+        self.later = these;
         self
     }
     /// Who was told to come later does not.
@@ -184,6 +201,7 @@ impl<'a> Client<'a> {
         let fits = match again {
             _ if stale => true,
             _ if ask.also.contains(&how.as_str()) => true,
+            true if ask.later.contains(&how.as_str()) => true,
             true => row.names(answer) || how == "request.version_stale" || ask.only.contains(&how.as_str()),
             false if !ask.only.is_empty() => ask.only.contains(&how.as_str()),
             false => row.names(answer),

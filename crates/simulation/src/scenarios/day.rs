@@ -45,8 +45,7 @@ const IN_A_HUNDRED: &[&str] = &[
     "placeOrder ordering.quote_accepted",
     "placeOrder ordering.limit_exceeded",
     "placeOrder inventory.sold_out",
-    "placeOrder again",
-    "quoteCheckout ordering.line_unavailable",
+    "placeOrder again 201",
     "dispatchShipment shipping.order_cancelled",
     "splitShipment 201",
     "addTrackingEvent 200",
@@ -152,12 +151,16 @@ impl Day {
         world
     }
 
+    /// Whether the longer list counts.
+    pub fn are_many(&self) -> bool {
+        self.tally.all().get("days").is_some_and(|days| *days >= A_HUNDRED)
+    }
+
     /// Prints what was seen; answers what never was, of what so many days must show.
     pub fn tell(&self) -> Vec<&'static str> {
         let all = self.tally.all();
         println!("{all:#?}");
-        let is_many = all.get("days").is_some_and(|days| *days >= A_HUNDRED);
-        let rare: &[&[&'static str]] = if is_many { &[ENDS, IN_A_HUNDRED] } else { &[] };
+        let rare: &[&[&'static str]] = if self.are_many() { &[ENDS, IN_A_HUNDRED] } else { &[] };
         let unseen = |what: &&str| all.get(*what).is_none_or(|times| *times == 0);
         let wanted = [ALWAYS, &rare.concat()].concat();
         let never: Vec<&str> = wanted.into_iter().filter(unseen).collect();

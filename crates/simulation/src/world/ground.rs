@@ -13,13 +13,13 @@ use merx_kernel::{Clock, Timestamp, clock::BoxFuture};
 use merx_platform::{
     Deps,
     faults::Seam,
-    time::{OsEntropy, SystemClock, VirtualClock},
+    time::{OsEntropy, SeededEntropy, SystemClock, VirtualClock},
 };
 use merx_server::shop;
 use merx_sql::{Db, DbOptions};
-use merx_testkit::{Trace, seeded_deps_at};
+use merx_testkit::Trace;
 
-use super::Told as _;
+use super::{Told as _, tables};
 use crate::faults::{Injector, Plan};
 
 /// A shop's clock: it can be wrong, and be put right. Waiting is not changed by that.
@@ -86,8 +86,11 @@ impl Ground {
         let trace = Arc::new(Trace::default());
         let faults = Arc::new(Injector::new(seed, plan, are_interleaved, trace.clone()));
         let (clock, strikes) = (shop_clock.clone(), Some(faults.clone() as Arc<dyn merx_sql::Faults>));
-        let mut deps = seeded_deps_at(clock, &trace, shop::CONTEXTS, seed, strikes);
-        deps.faults = Seam::to(faults.clone());
+        let mut options = DbOptions::new(clock.clone());
+        options.observer = Some(trace.clone());
+        options.faults = strikes;
+        let deps = Deps::new(tables::copied(options), clock, Arc::new(SeededEntropy::new(seed)));
+        let deps = Deps { faults: Seam::to(faults.clone()), ..deps };
         let mut options = DbOptions::new(steady.clone());
         options.observer = Some(trace.clone());
         let sandbox_db = Db::inline(options, &[]).told();

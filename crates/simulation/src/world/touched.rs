@@ -46,8 +46,9 @@ const MAILS: &str = "SELECT template || ' ' || state, COUNT(*) FROM notification
 const CONTEXTS: &[&str] = &["ordering", "payment", "inventory", "shipping"];
 
 impl World {
-    /// What this run touched so far.
+    /// What this run touched. Whatever is still armed will not strike any more.
     pub async fn touched(&self) -> Touched {
+        self.disarm();
         let mut touched = Touched {
             orders: self.counts(ORDERS.to_owned()).await,
             mails: self.counts(MAILS.to_owned()).await,

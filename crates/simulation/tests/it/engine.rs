@@ -61,7 +61,7 @@ fn the_plan_of_a_run_that_fails_is_made_as_small_as_it_can_be() {
     let seed = seed.unwrap();
     let plan = Plan::of(seed);
     let failure = live_twice(seed, &plan, &fragile).expect_err("it breaks");
-    let (small, failure) = shrink(plan, failure, |plan| live_twice(seed, plan, &fragile).err());
+    let (small, failure) = shrink(plan, failure, || false, |plan| live_twice(seed, plan, &fragile).err());
     assert!(failure.why.starts_with("it breaks"), "{failure}");
     let expected = "begins=1795132800000 points=call.slow,timer.late people=2";
     assert_eq!(small.to_string(), expected);
@@ -86,6 +86,7 @@ fn a_panic_in_a_corner_is_a_failure_and_a_failing_seed_does_not_end_the_others()
         jobs: 2,
         plan: Some(Plan { people_max: Some(1), ..Plan::default() }),
         hashes: false,
+        shrink_for: Duration::from_secs(600),
     };
     let report = campaign.run(&async |world: World| {
         let seed = world.shop.deps.now();

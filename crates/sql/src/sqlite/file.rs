@@ -8,7 +8,11 @@ use std::{
 };
 
 use merx_kernel::{Error, Guard, Result};
-use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rusqlite::{
+    Connection, ErrorCode, OpenFlags,
+    backup::{Backup, StepResult},
+    config::DbConfig,
+};
 
 use crate::{error, sqlite::session::meaning};
 
@@ -73,6 +77,7 @@ pub(crate) fn open_writer(path: Option<&Path>, pages_max: Option<u32>) -> Result
     let opened = path.map_or_else(Connection::open_in_memory, Connection::open);
     let conn = opened.map_err(|e| opening(e, &shown))?;
     conn.busy_timeout(BUSY_TIMEOUT).map_err(|e| opening(e, &shown))?;
+    keep_plans(&conn).map_err(|e| opening(e, &shown))?;
     claim(&conn, &shown)?;
     let synchronous = if Guard::Fsync.on() { "FULL" } else { "OFF" };
     conn.execute_batch(&format!(
@@ -133,6 +138,7 @@ pub(crate) fn open_reader(path: &Path) -> Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let conn = Connection::open_with_flags(path, flags).map_err(|e| opening(e, &shown))?;
     conn.busy_timeout(BUSY_TIMEOUT).map_err(|e| opening(e, &shown))?;
+    keep_plans(&conn).map_err(|e| opening(e, &shown))?;
     let id: i32 =
         conn.query_row("PRAGMA application_id", [], |row| row.get(0)).map_err(|e| opening(e, &shown))?;
     if id != APPLICATION_ID {
@@ -142,6 +148,21 @@ pub(crate) fn open_reader(path: &Path) -> Result<Connection> {
         .map_err(|e| opening(e, &shown))?;
     conn.set_prepared_statement_cache_capacity(STATEMENTS_CACHED);
     Ok(conn)
+}
+
+/// A statement keeps the plan it was given. Otherwise SQLite parses and plans every one anew that has a `LIMIT ?`
+/// whenever it is run, since the number could change the plan; that costs more than most of them do.
+fn keep_plans(conn: &Connection) -> rusqlite::Result<()> {
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map(drop)
+}
+
+/// Gives `conn`, which nobody has used yet, everything that `from` holds.
+pub(crate) fn fill(conn: &mut Connection, from: &Connection) -> Result<()> {
+    let filled = Backup::new(from, conn).and_then(|copy| copy.step(-1));
+    match filled.map_err(|e| meaning(e, "copy a database in memory"))? {
+        StepResult::Done => Ok(()),
+        other => Err(Error::internal(format!("a database in memory was not copied: {other:?}"))),
+    }
 }
 
 fn opening(cause: rusqlite::Error, shown: &str) -> Error {

@@ -4,6 +4,6 @@ mod file;
 mod session;
 mod writer;
 
-pub(crate) use file::{FileLock, open_own, open_reader, open_writer};
+pub(crate) use file::{FileLock, fill, open_own, open_reader, open_writer};
 pub(crate) use session::{meaning, read_snapshot};
 pub(crate) use writer::Writer;

@@ -65,11 +65,12 @@ async fn theirs(snoop: &Shopper<'_>, bought: &Bought) -> Option<()> {
         Ask::post(format!("{order}/settlement"), json!({"decision": "refund", "reason": "mine"}))
             .only(FORBIDDEN),
     ];
-    let mut asks = asks.into_iter();
-    for _ in 0..snoop.client.dice.below(9) {
-        asks.next();
+    let which = usize::try_from(snoop.client.dice.below(9)).ok()?;
+    if bought.payment_id.is_empty() && [6, 7].contains(&which) {
+        // It came to nothing before there was a payment.
+        return Some(());
     }
-    snoop.client.ask(asks.next()?).await.map(drop)
+    snoop.client.ask(asks.into_iter().nth(which)?).await.map(drop)
 }
 
 /// Another's cart and another's address.

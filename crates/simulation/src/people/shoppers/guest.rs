@@ -1,7 +1,7 @@
 //! Buys without an account, comes back by the link in the mail, or becomes a member with a cart that comes along.
 
 use merx_contracts::ids::SessionId;
-use merx_kernel::Role;
+use merx_kernel::{Role, Timestamp};
 use serde_json::json;
 
 use crate::{
@@ -12,10 +12,14 @@ use crate::{
     world::{PASSWORD, email},
 };
 
+/// An access token is good for so long at the least.
+const TOKEN_MS: i64 = 9 * 60_000;
+
 pub async fn visit<'a>(town: &'a Town<'a>, name: &str) -> Option<()> {
+    let begun = town.shops_time();
     let (guest, token) = Shopper::guest(town, name).await?;
     if guest.one_in(2) {
-        return merge(&guest, &token).await;
+        return merge(&guest, &token, begun).await;
     }
     let sku = *guest.client.dice.pick(GOODS)?;
     let bought = guest.buy(&[(sku, 1)]).await?;
@@ -47,7 +51,7 @@ async fn come_back(guest: &Shopper<'_>, order: &str) -> Option<()> {
 }
 
 /// Logs in as a member: what the guest had in the cart is the member's, as far as one may have it.
-async fn merge(guest: &Shopper<'_>, token: &str) -> Option<()> {
+async fn merge(guest: &Shopper<'_>, token: &str, begun: Timestamp) -> Option<()> {
     let town = guest.client.town;
     let member = Shopper::member(town, &format!("{} as a member", guest.client.name)).await?;
     let units = guest.client.dice.units(5);
@@ -59,7 +63,9 @@ async fn merge(guest: &Shopper<'_>, token: &str) -> Option<()> {
     let body = json!({"email": email(member.account), "password": PASSWORD, "guest_token": token});
     let door = guest.client.elsewhere(Who::Nobody, "logs in");
     let entered = door.post("/v1/sessions", body).await?;
-    if entered.status != 201 {
+    let passed_ms = town.shops_time().as_millis() - begun.as_millis();
+    if entered.status != 201 || !(0..TOKEN_MS).contains(&passed_ms) {
+        // The shop's clock has jumped, and nobody knows the guest of a token that is too old.
         return Some(());
     }
     assert!(entered.text_at("/session_id").parse::<SessionId>().is_ok(), "{}", entered.text);

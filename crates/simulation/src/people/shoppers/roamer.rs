@@ -104,6 +104,6 @@ async fn end_the_rest(shopper: &Shopper<'_>, places: Vec<Place<'_>>) -> Option<(
         other.client.ask(Ask::get("/v1/me").only(OVER)).await?;
     }
     here.client.ask(Ask::get("/v1/me").only(&["200"])).await?;
-    here.client.ask(Ask::delete("/v1/sessions/current").only(&["204"])).await?;
+    here.client.ask(Ask::delete("/v1/sessions/current").only(&["204"]).later(OVER)).await?;
     here.client.ask(Ask::get("/v1/me").only(OVER)).await.map(drop)
 }

@@ -1,6 +1,6 @@
 //! Cancels while paying: at the same moment, a little before, a little after, and more than once.
 
-use merx_alipay_sandbox::{Armed, Fault};
+use merx_alipay_sandbox::Fault;
 
 use crate::people::{Shopper, Town, town::PLENTY};
 use crate::world::TEA;
@@ -16,7 +16,7 @@ pub async fn visit<'a>(town: &'a Town<'a>, name: &str) -> Option<()> {
         // The money is on its way when the trade is closed.
         let after_ms = dice.below(60_000);
         // Alipay has only so many switches.
-        let _ = town.world.sandbox.arm(Armed { fault: Fault::PayAfterClose { after_ms }, times: 1 });
+        let _ = town.world.try_arm(Fault::PayAfterClose { after_ms }, 1);
     }
     let near = if last_moment { 40 } else { 1_500_000 };
     let (pays_after, cancels_after) = (dice.span(near), dice.span(near));

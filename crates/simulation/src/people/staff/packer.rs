@@ -24,6 +24,8 @@ pub async fn act(packer: &Client<'_>) -> Option<()> {
 async fn one(packer: &Client<'_>, shipment: &Value) -> Option<()> {
     let path = format!("/v1/shipments/{}", shipment["id"].as_str()?);
     match (shipment["status"].as_str()?, packer.dice.below(5)) {
+        // The rest of every other order that was parted is not found before the day is over.
+        ("open", _) if is_missing(shipment) => Some(()),
         ("open", 0) => split(packer, &path).await,
         ("open", _) => dispatch(packer, &path).await.map(drop),
         (_, 0) => {
@@ -39,6 +41,11 @@ async fn one(packer: &Client<'_>, shipment: &Value) -> Option<()> {
         (_, 2) => track(packer, &path, "in_transit").await,
         _ => track(packer, &path, "delivered").await,
     }
+}
+
+fn is_missing(shipment: &Value) -> bool {
+    let parted_from = shipment["split_from_id"].as_str().unwrap_or_default();
+    parted_from.bytes().last().is_some_and(|letter| letter % 2 == 0)
 }
 
 async fn dispatch(packer: &Client<'_>, path: &str) -> Option<Answer> {
