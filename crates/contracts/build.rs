@@ -1,8 +1,17 @@
 //! Compiles the asks with protox, so that no `protoc` is needed anywhere.
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let files =
-        ["accounts", "cart", "catalogue", "common", "inventory", "notification", "payment", "shipping"];
+    let files = [
+        "accounts",
+        "cart",
+        "catalogue",
+        "common",
+        "inventory",
+        "notification",
+        "ordering",
+        "payment",
+        "shipping",
+    ];
     let paths: Vec<String> = files.iter().map(|f| format!("proto/merx/{f}.proto")).collect();
     let descriptors = protox::compile(&paths, ["proto"])?;
     let out = std::path::PathBuf::from(std::env::var("OUT_DIR")?);

@@ -28,6 +28,7 @@ pub struct Target {
 pub const TARGETS: &[Target] = &[
     Target { name: "alipay_notification", run: targets::alipay::notification, cost: 4 },
     Target { name: "alipay_answer", run: targets::alipay::answer, cost: 4 },
+    Target { name: "alipay_bill", run: targets::alipay::bill, cost: 2 },
     Target { name: "json_body", run: targets::json::body, cost: 1 },
     Target { name: "config", run: targets::config::file_and_environment, cost: 2 },
     Target { name: "events", run: targets::events::stored, cost: 1 },

@@ -25,6 +25,12 @@ pub fn migrations() -> Vec<Migration> {
         Migration::same(106, "api keys", include_str!("../migrations/0106_api_keys.sql")),
         Migration::same(107, "audit", include_str!("../migrations/0107_audit.sql")),
         Migration::same(108, "erasures", include_str!("../migrations/0108_erasures.sql")),
+        // What a shop made of its roles stays; the administrator may do all.
+        Migration::same(
+            109,
+            "after-sale and ledger",
+            include_str!("../migrations/0109_after_sale_and_ledger.sql"),
+        ),
     ]
 }
 

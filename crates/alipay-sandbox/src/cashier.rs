@@ -11,7 +11,7 @@ use axum::{
     routing::{get, post},
 };
 use merx_alipay::{
-    Method, PagePay, Params, TradeStatus, Yuan,
+    AppPay, Method, PagePay, Params, TradeStatus, WapPay, Yuan,
     gateway::{self, GatewayRequest},
 };
 use merx_kernel::{Error, Id, Result, Timestamp};
@@ -20,7 +20,7 @@ use qrcode::{QrCode, render::svg};
 
 use crate::{
     faults::Fault,
-    pages,
+    gateway as calls, pages,
     sandbox::Sandbox,
     store::{self, Offer, Trade},
     trades::{self, Ordered, Paid},
@@ -84,14 +84,23 @@ pub(crate) fn url_of(sandbox: &Sandbox, code: &str) -> String {
     format!("{}/cashier/{code}", sandbox.config().public_url.trim_end_matches('/'))
 }
 
+/// What kind of offer a method makes, where it is one that the buyer is sent to the cashier with.
+pub(crate) fn kind_of(method: &str) -> Option<&'static str> {
+    match method {
+        PagePay::METHOD => Some("page"),
+        WapPay::METHOD => Some("wap"),
+        AppPay::METHOD => Some("app"),
+        _ => None,
+    }
+}
+
 /// A browser came with a payment URL. What it can pay is kept; a trade is not made.
 pub(crate) async fn open(sandbox: &Sandbox, query: &str, body: &[u8]) -> Result<Offer, PageRefused> {
     let request = GatewayRequest::parse(query, body)?;
-    let config = sandbox.config();
-    if request.require("method")? != PagePay::METHOD {
+    let Some(kind) = kind_of(request.require("method")?) else {
         return Err(gateway::Fault::invalid("isv.invalid-method", "this is not a payment page").into());
-    }
-    request.verify(&config.app_id, &config.merchant_key)?;
+    };
+    let request = calls::verified(sandbox, request)?;
     let code = code_of(&request);
     let asked = code.clone();
     let known = sandbox.db().read("sandbox.offer", move |q| store::offer_by_code(q, &asked)).await?;
@@ -100,7 +109,7 @@ pub(crate) async fn open(sandbox: &Sandbox, query: &str, body: &[u8]) -> Result<
     }
     let ordered: Ordered = request.biz_content()?;
     let urls = (request.get("notify_url"), request.get("return_url"));
-    let offer = ordered.into_offer("page", code, sandbox.now(), urls.0, urls.1)?;
+    let offer = ordered.into_offer(kind, code, sandbox.now(), urls.0, urls.1)?;
     let kept = offer.clone();
     sandbox.db().write("sandbox.open", move |tx| store::keep_offer(tx, &kept)).await?;
     Ok(offer)
@@ -148,19 +157,19 @@ pub(crate) async fn pay(sandbox: &Sandbox, code: &str) -> Result<Paid, PageRefus
     let offer = offer_of(sandbox, code).await?;
     let late = take_late(sandbox, &offer, trade_of(sandbox, &offer).await?.as_ref());
     let moment = sandbox.moment();
-    let return_url = offer.return_url.clone();
+    let (kind, return_url) = (offer.kind.clone(), offer.return_url.clone());
     let ruled = sandbox.db().write("sandbox.pay", move |tx| trades::pay(tx, &offer, &moment, late)).await?;
     let (trade, now) = ruled?;
-    let return_to = return_url.map(|url| return_to(sandbox, &url, &trade)).transpose()?;
+    let return_to = return_url.map(|url| return_to(sandbox, &kind, &url, &trade)).transpose()?;
     Ok(Paid { out_trade_no: trade.out_trade_no, trade_no: trade.trade_no, now, return_to })
 }
 
 /// The merchant's return URL with what Alipay adds. Signed, and still no proof of payment: it passes through the
 /// buyer's hands and may come at any time or never.
-fn return_to(sandbox: &Sandbox, url: &str, trade: &Trade) -> Result<String> {
+fn return_to(sandbox: &Sandbox, kind: &str, url: &str, trade: &Trade) -> Result<String> {
     let config = sandbox.config();
     let fields = Params::new()
-        .with("method", "alipay.trade.page.pay.return")
+        .with("method", format!("alipay.trade.{kind}.pay.return"))
         .with("app_id", config.app_id.as_str())
         .with("auth_app_id", config.app_id.as_str())
         .with("seller_id", config.seller_id.as_str())
@@ -229,12 +238,12 @@ async fn shown(sandbox: &Sandbox, offer: &Offer) -> Result<Response, PageRefused
         (false, false) => (200, "确认付款", "Confirm the payment"),
     };
     let return_to = match (&trade, &offer.return_url) {
-        (Some(trade), Some(url)) if paid => Some(return_to(sandbox, url, trade)?),
+        (Some(trade), Some(url)) if paid => Some(return_to(sandbox, &offer.kind, url, trade)?),
         _ => None,
     };
     let url = url_of(sandbox, &offer.code);
-    // Who has scanned a code is on the phone already.
-    let phone = offer.kind == "qr";
+    // Who has scanned a code, or pays in a phone's browser or an app, is on the phone already.
+    let phone = offer.kind != "page";
     let drawn = QrCode::new(&url).map_err(|e| Error::internal("cannot draw the QR code").with_source(e))?;
     let qr = drawn.render::<svg::Color<'_>>().min_dimensions(160, 160).build();
     let context = context! {
@@ -249,6 +258,8 @@ async fn shown(sandbox: &Sandbox, offer: &Offer) -> Result<Response, PageRefused
         message => over.then_some("请回到商家重新下单或换一种付款方式。 Go back to the shop for a new payment."),
         payable => !paid && !over,
         phone => phone,
+        scanned => offer.kind == "qr",
+        in_app => offer.kind == "app",
         qr => (!phone).then_some(qr),
         url => url,
         return_to => return_to,

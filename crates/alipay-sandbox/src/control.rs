@@ -22,7 +22,6 @@ pub(crate) fn routes() -> Router<Sandbox> {
         .route("/faults", get(list_faults).post(arm_fault).delete(clear_faults))
         .route("/notifications", post(send_notification))
         .route("/trades/{out_trade_no}", get(show_trade))
-        .route("/ledger", get(show_ledger))
 }
 
 pub(crate) fn refused(detail: impl Into<String>) -> Error {
@@ -54,7 +53,7 @@ impl IntoResponse for Told {
 }
 
 /// JSON, sent as such: a web page the buyer has open cannot send it across origins.
-fn body<T: DeserializeOwned>(headers: &HeaderMap, bytes: &[u8]) -> Result<T> {
+pub(crate) fn body<T: DeserializeOwned>(headers: &HeaderMap, bytes: &[u8]) -> Result<T> {
     let kind = headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
     if !kind.to_ascii_lowercase().starts_with("application/json") {
         return Err(refused("send JSON with the header `content-type: application/json`"));
@@ -76,6 +75,8 @@ pub(crate) fn routes_told(sandbox: &Sandbox) -> Value {
             "signed_notification_with_any_fields": "POST /notifications {out_trade_no, replace}",
             "trade": "GET /trades/{out_trade_no}",
             "ledger": "GET /ledger",
+            "fee_on_bills": "PUT /bills/fee {basis_points}",
+            "what_is_wrong_with_a_bill": "POST|DELETE /bills/{yyyy-mm-dd}/changes {change: add|drop|amount|fee|trade_no, out_trade_no, …}",
         },
     })
 }
@@ -140,8 +141,4 @@ async fn show_trade(
         })
         .collect();
     Ok(Json(json!({"trade": Shown::of(&trade, sandbox.now()), "notifications": notices})))
-}
-
-async fn show_ledger(State(sandbox): State<Sandbox>) -> Result<Json<Value>, Told> {
-    Ok(Json(json!({"entries": sandbox.ledger().await?})))
 }

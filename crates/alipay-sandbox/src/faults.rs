@@ -36,6 +36,8 @@ pub enum Fault {
     GatewayTimeout(Spoiled),
     /// A call is answered with code 20000.
     GatewayUnknown(Spoiled),
+    /// A call is answered with code 10003: accepted, and not through.
+    GatewayInProgress(Spoiled),
     /// The answer breaks off in the middle.
     HalfAnswer(Spoiled),
     /// The answer is signed over something else.
@@ -106,6 +108,12 @@ pub(crate) const DESCRIBED: &[Described] = &[
         zh: "接口应答 20000（结果未知）。",
         en: "A call is answered with code 20000: nobody knows.",
         example: r#"{"fault":"gateway_unknown","method":"alipay.trade.refund"}"#,
+    },
+    Described {
+        fault: "gateway_in_progress",
+        zh: "接口应答 10003（已受理，处理中）。",
+        en: "A call is answered with code 10003: accepted, and not through.",
+        example: r#"{"fault":"gateway_in_progress","method":"alipay.trade.refund"}"#,
     },
     Described {
         fault: "half_answer",
@@ -183,6 +191,7 @@ impl Fault {
             Self::WrongNotification { .. } => "wrong_notification",
             Self::GatewayTimeout(_) => "gateway_timeout",
             Self::GatewayUnknown(_) => "gateway_unknown",
+            Self::GatewayInProgress(_) => "gateway_in_progress",
             Self::HalfAnswer(_) => "half_answer",
             Self::WrongSignature(_) => "wrong_signature",
             Self::PayAfterClose { .. } => "pay_after_close",
@@ -308,6 +317,7 @@ impl Faults {
         self.take(|fault| match fault {
             Fault::GatewayTimeout(s)
             | Fault::GatewayUnknown(s)
+            | Fault::GatewayInProgress(s)
             | Fault::HalfAnswer(s)
             | Fault::WrongSignature(s) => s.hits(method).then(|| (fault.clone(), s.executed)),
             _ => None,

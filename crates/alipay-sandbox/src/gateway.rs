@@ -11,13 +11,14 @@ use axum::{
     routing::any,
 };
 use merx_alipay::{
-    BeijingTime, Close, Method, PagePay, Precreate, Query, Refund, RefundQuery, Yuan,
+    BeijingTime, BillQuery, Close, Method, Precreate, Query, Refund, RefundQuery, Yuan,
     gateway::{self, GatewayRequest},
 };
 use merx_kernel::Result;
 use serde_json::{Map, Value, json};
 
 use crate::{
+    bills::{self, BillAsked},
     cashier,
     faults::{Armed, Fault},
     sandbox::Sandbox,
@@ -39,7 +40,7 @@ async fn gateway_do(State(sandbox): State<Sandbox>, RawQuery(query): RawQuery, b
         Ok(request) => request,
         Err(fault) => return answer(&sandbox, "error", &fault.to_fields()),
     };
-    if request.get("method") == Some(PagePay::METHOD) {
+    if request.get("method").and_then(cashier::kind_of).is_some() {
         return cashier::opened(&sandbox, &query, &body).await;
     }
     match call(&sandbox, &request).await {
@@ -51,9 +52,9 @@ async fn gateway_do(State(sandbox): State<Sandbox>, RawQuery(query): RawQuery, b
     }
 }
 
-/// A JSON answer that cannot be signed is not sent half-made.
+/// A JSON answer in the clear; one that cannot be signed is not sent half-made.
 fn answer(sandbox: &Sandbox, method: &str, fields: &Fields) -> Response {
-    match gateway::signed_answer(method, fields, sandbox.key()) {
+    match sandbox.sealed(false).answer(method, fields) {
         Ok(text) => json_text(text),
         Err(error) => {
             tracing::error!(error = %error.chain(), "cannot sign an answer");
@@ -66,19 +67,29 @@ fn json_text(text: String) -> Response {
     ([(header::CONTENT_TYPE, "application/json;charset=utf-8")], text).into_response()
 }
 
-async fn call(sandbox: &Sandbox, request: &GatewayRequest) -> Result<Response> {
+/// Verifies a request by all the double knows of its application, and opens its content.
+pub(crate) fn verified(sandbox: &Sandbox, request: GatewayRequest) -> Result<GatewayRequest, gateway::Fault> {
     let config = sandbox.config();
+    request.verify(&config.app_id, &config.merchant_key)?;
+    if let Some(known) = &config.certificates {
+        request.verify_certificates(known)?;
+    }
+    request.decrypted(config.content_key.as_ref())
+}
+
+async fn call(sandbox: &Sandbox, request: &GatewayRequest) -> Result<Response> {
     let method = match request.require("method") {
         Ok(method) => method,
         Err(fault) => return Ok(answer(sandbox, "error", &fault.to_fields())),
     };
-    if let Err(fault) = request.verify(&config.app_id, &config.merchant_key) {
-        return Ok(answer(sandbox, "error", &fault.to_fields()));
-    }
+    let request = match verified(sandbox, request.clone()) {
+        Ok(request) => request,
+        Err(fault) => return Ok(answer(sandbox, "error", &fault.to_fields())),
+    };
     let spoilt = sandbox.faults().take_for_call(method);
     let ruled = match &spoilt {
         Some((_, false)) => Ok(Err(gateway::Fault::unknown())),
-        _ => carry_out(sandbox, method, request).await,
+        _ => carry_out(sandbox, method, &request).await,
     };
     let fields = match ruled? {
         Ok(fields) => done(fields),
@@ -87,13 +98,15 @@ async fn call(sandbox: &Sandbox, request: &GatewayRequest) -> Result<Response> {
         }
         Err(fault) => fault.to_fields(),
     };
-    let text = gateway::signed_answer(method, &fields, sandbox.key())?;
+    let sealed = sandbox.sealed(request.is_encrypted());
+    let text = sealed.answer(method, &fields)?;
     Ok(match spoilt.map(|(fault, _)| fault) {
         Some(Fault::GatewayTimeout(_)) => {
             sandbox.clock().sleep(HANG).await;
             (StatusCode::GATEWAY_TIMEOUT, "the gateway did not answer in time").into_response()
         }
         Some(Fault::GatewayUnknown(_)) => answer(sandbox, method, &gateway::Fault::unknown().to_fields()),
+        Some(Fault::GatewayInProgress(_)) => json_text(sealed.answer(method, &in_progress())?),
         Some(Fault::HalfAnswer(_)) => json_text(text.chars().take(text.chars().count() / 2).collect()),
         Some(Fault::WrongSignature(_)) => {
             let foreign = sandbox.key().sign(format!("{text} ").as_bytes())?;
@@ -110,25 +123,11 @@ fn done(mut fields: Fields) -> Fields {
     fields
 }
 
-const UNKNOWN_METHOD: &str = "isv.invalid-method";
-
-async fn carry_out(sandbox: &Sandbox, method: &str, request: &GatewayRequest) -> Ruled<Fields> {
-    if request.get("encrypt_type").is_some() {
-        let text = "加密不支持: this double does not take encrypted content; leave encrypt_type out";
-        return Ok(Err(gateway::Fault::invalid("isv.invalid-encrypt-type", text)));
-    }
-    match method {
-        Query::METHOD => query(sandbox, request).await,
-        Close::METHOD => close(sandbox, request).await,
-        Refund::METHOD => refund(sandbox, request).await,
-        RefundQuery::METHOD => refund_query(sandbox, request).await,
-        Precreate::METHOD => precreate(sandbox, request).await,
-        other => {
-            let text = format!("不存在的方法名: this double does not know the method {other}");
-            Ok(Err(gateway::Fault::invalid(UNKNOWN_METHOD, text)))
-        }
-    }
+fn in_progress() -> Fields {
+    object(json!({"code": "10003", "msg": "order success pay inprocess"}))
 }
+
+const UNKNOWN_METHOD: &str = "isv.invalid-method";
 
 /// Leaves `Err` of the inner result to the caller.
 macro_rules! content {
@@ -138,6 +137,25 @@ macro_rules! content {
             Err(fault) => return Ok(Err(fault)),
         }
     };
+}
+
+async fn carry_out(sandbox: &Sandbox, method: &str, request: &GatewayRequest) -> Ruled<Fields> {
+    match method {
+        Query::METHOD => query(sandbox, request).await,
+        Close::METHOD => close(sandbox, request).await,
+        Refund::METHOD => refund(sandbox, request).await,
+        RefundQuery::METHOD => refund_query(sandbox, request).await,
+        Precreate::METHOD => precreate(sandbox, request).await,
+        BillQuery::METHOD => {
+            let asked: BillAsked = content!(request);
+            let placed = bills::place(sandbox, &asked).await?;
+            Ok(placed.map(|url| object(json!({"bill_download_url": url}))))
+        }
+        other => {
+            let text = format!("不存在的方法名: this double does not know the method {other}");
+            Ok(Err(gateway::Fault::invalid(UNKNOWN_METHOD, text)))
+        }
+    }
 }
 
 fn object(value: Value) -> Fields {

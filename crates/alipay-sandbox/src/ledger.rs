@@ -2,12 +2,12 @@
 
 use merx_kernel::{Currency, Money, Result, Timestamp};
 use merx_sql::Db;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::store;
 
 /// What a ledger entry is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EntryKind {
     /// Money went from the buyer to the merchant.

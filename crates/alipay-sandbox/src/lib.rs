@@ -5,6 +5,8 @@
 //! It keeps its own database and shares nothing with the shop but the protocol: what it knows is what it was told
 //! over the wire. Its pages and control routes are for development; it must not face a network.
 
+mod bill;
+mod bills;
 mod cashier;
 mod control;
 mod faults;
@@ -18,6 +20,7 @@ mod sandbox;
 mod store;
 mod trades;
 
+pub use bill::BillChange;
 pub use cashier::PageRefused;
 pub use faults::{Armed, Fault, Field, Spoiled};
 pub use ledger::{Entry, EntryKind, ledger};

@@ -18,6 +18,7 @@ use crate::{
     control::{self, Told},
     faults::{Armed, DESCRIBED},
     home,
+    ledger::EntryKind,
     sandbox::Sandbox,
     store::{self, Listed},
 };
@@ -25,12 +26,16 @@ use crate::{
 const STYLE: &str = include_str!("style.css");
 const INDEX: &str = include_str!("index.html");
 const FAULTS: &str = include_str!("faults.html");
+const LEDGER: &str = include_str!("ledger.html");
 /// The most trades the first page lists.
 const LISTED_MAX: i64 = 100;
+/// The most entries the page of the ledger lists, the newest; programs get all.
+const ENTRIES_MAX: usize = 500;
 
 pub(crate) fn routes() -> Router<Sandbox> {
     Router::new()
         .route("/", get(index))
+        .route("/ledger", get(ledger))
         .route("/sandbox/faults", get(faults).post(arm))
         .route("/sandbox/faults/clear", post(clear))
 }
@@ -116,6 +121,41 @@ fn listed(sandbox: &Sandbox, row: &Listed, now: Timestamp) -> Value {
         zh => zh,
         en => en,
     }
+}
+
+async fn ledger(State(sandbox): State<Sandbox>, headers: HeaderMap) -> Result<Response, Told> {
+    let mut entries = sandbox.ledger().await?;
+    if !wants_page(&headers) {
+        return Ok(Json(json!({"entries": entries})).into_response());
+    }
+    let of = |kind| entries.iter().filter(|e| e.kind == kind).map(|e| e.amount.minor).sum::<i64>();
+    let (paid, back) = (of(EntryKind::Capture), of(EntryKind::Refund));
+    let count = entries.len();
+    entries.sort_by_key(|entry| std::cmp::Reverse((entry.at, entry.kind)));
+    let rows: Vec<Value> = entries
+        .iter()
+        .take(ENTRIES_MAX)
+        .map(|entry| {
+            context! {
+                at => entry.at.to_beijing_string(),
+                refund => entry.kind == EntryKind::Refund,
+                amount => Yuan::of_fen(entry.amount.minor).to_string(),
+                number => entry.out_trade_no.as_str(),
+                request => entry.out_request_no.as_str(),
+                trade_no => entry.trade_no.as_str(),
+            }
+        })
+        .collect();
+    let context = context! {
+        title => "账簿 · Ledger",
+        rows => rows,
+        rows_max => ENTRIES_MAX,
+        count => count,
+        paid => Yuan::of_fen(paid).to_string(),
+        back => Yuan::of_fen(back).to_string(),
+        balance => Yuan::of_fen(paid - back).to_string(),
+    };
+    Ok(page(200, "ledger.html", LEDGER, context))
 }
 
 async fn faults(State(sandbox): State<Sandbox>, headers: HeaderMap) -> Response {

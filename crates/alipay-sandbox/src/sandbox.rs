@@ -3,13 +3,17 @@
 use std::sync::Arc;
 
 use axum::Router;
-use merx_alipay::{Params, PrivateKey, PublicKey};
+use merx_alipay::{
+    ContentKey, Params, PrivateKey, PublicKey,
+    gateway::{CertificateMode, Sealed},
+};
 use merx_kernel::{Clock, Entropy, Error, Id, IdGen, IdKind, Result, Timestamp};
 use merx_platform::tasks::Tasks;
 use merx_sql::Db;
 use tokio::sync::Mutex;
 
 use crate::{
+    bill, bills,
     cashier::{self, PageRefused},
     control,
     faults::{Armed, Faults},
@@ -35,6 +39,31 @@ pub struct Config {
     pub alipay_key: PrivateKey,
     /// Where browsers reach it, such as `http://127.0.0.1:8081`.
     pub public_url: String,
+    /// In certificate mode: the certificates of the two keys. Requests must name them, answers do.
+    pub certificates: Option<CertificateMode>,
+    /// The key of encrypted contents, where the application has set one up.
+    pub content_key: Option<ContentKey>,
+}
+
+impl Config {
+    /// An application known by bare public keys, with contents in the clear.
+    pub fn new(
+        app_id: impl Into<String>,
+        seller_id: impl Into<String>,
+        merchant_key: PublicKey,
+        alipay_key: PrivateKey,
+        public_url: impl Into<String>,
+    ) -> Self {
+        Self {
+            app_id: app_id.into(),
+            seller_id: seller_id.into(),
+            merchant_key,
+            alipay_key,
+            public_url: public_url.into(),
+            certificates: None,
+            content_key: None,
+        }
+    }
 }
 
 /// A running double. Clones are the same one.
@@ -91,6 +120,7 @@ impl Sandbox {
         drop(tasks.spawn_loop("alipay-sandbox", move |stop| working.clone().work(stop.cancelled_owned())));
         let router =
             gateway::routes().merge(cashier::routes()).merge(control::routes()).merge(pages::routes());
+        let router = router.merge(bills::routes()).merge(bill::control());
         let at_home = axum::middleware::from_fn_with_state(sandbox.clone(), home::only);
         let router = router.layer(at_home).layer(axum::extract::DefaultBodyLimit::max(Params::BYTES_MAX));
         let router = router.with_state(sandbox.clone());
@@ -111,6 +141,15 @@ impl Sandbox {
     }
     pub(crate) fn key(&self) -> &PrivateKey {
         &self.0.config.alipay_key
+    }
+    /// How an answer leaves; encrypted where the request was.
+    pub(crate) fn sealed(&self, encrypted: bool) -> Sealed<'_> {
+        let config = self.config();
+        Sealed {
+            key: &config.alipay_key,
+            cert_sn: config.certificates.as_ref().map(|mode| mode.alipay_sn.as_str()),
+            content_key: config.content_key.as_ref().filter(|_| encrypted),
+        }
     }
     pub(crate) fn outbound(&self) -> &dyn Outbound {
         &*self.0.outbound
@@ -165,12 +204,13 @@ impl Sandbox {
         Ok(())
     }
 
-    /// The buyer's browser opens a payment URL made by the merchant. Answers the code of the cashier page.
+    /// The buyer's browser opens a payment URL made by the merchant, or Alipay's app is given the text of an order.
+    /// Answers the code of the cashier page.
     ///
     /// # Errors
     /// What the page would say.
     pub async fn open(&self, pay_url: &str) -> Result<String, PageRefused> {
-        let query = pay_url.split_once('?').map_or("", |(_, query)| query);
+        let query = pay_url.split_once('?').map_or(pay_url, |(_, query)| query);
         Ok(cashier::open(self, query, b"").await?.code)
     }
     /// The buyer logs in: the trade begins, unpaid.

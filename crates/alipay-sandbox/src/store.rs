@@ -42,6 +42,15 @@ pub(crate) fn migrations() -> Vec<Migration> {
             "CREATE TABLE sandbox_faults (place BIGINT NOT NULL, switch MEDIUMTEXT NOT NULL, PRIMARY KEY (place));
         CREATE INDEX sandbox_offers_by_created_at ON sandbox_offers (created_at)",
         ),
+        Migration::same(
+            10,
+            "bills",
+            "CREATE TABLE sandbox_bill_changes (
+            bill_date VARCHAR(10) NOT NULL, place BIGINT NOT NULL, change_text MEDIUMTEXT NOT NULL,
+            PRIMARY KEY (bill_date, place));
+        CREATE TABLE sandbox_fee (place BIGINT NOT NULL, basis_points BIGINT NOT NULL, PRIMARY KEY (place));
+        CREATE INDEX sandbox_ledger_by_at ON sandbox_ledger (at)",
+        ),
     ]
 }
 
@@ -411,4 +420,41 @@ pub(crate) fn latest(q: &mut impl Query, limit: i64) -> Result<Vec<Listed>> {
             })
         },
     )
+}
+
+/// What moved from `from` on and before `to`, oldest first.
+pub(crate) fn ledger_between(q: &mut impl Query, from: Timestamp, to: Timestamp) -> Result<Vec<Entry>> {
+    let sql = format!("{ENTRY} WHERE at >= ? AND at < ? ORDER BY at, out_trade_no, kind, out_request_no");
+    q.query(&sql, params![from, to], entry)
+}
+
+/// What is kept of each payment, in basis points, where somebody said so.
+pub(crate) fn fee(q: &mut impl Query) -> Result<Option<i64>> {
+    q.query_opt("SELECT basis_points FROM sandbox_fee WHERE place = 0", params![], |row| row.get(0))
+}
+
+/// Says what is kept of each payment.
+pub(crate) fn set_fee(tx: &mut Tx<'_>, basis_points: i64) -> Result<()> {
+    tx.execute("DELETE FROM sandbox_fee", params![])?;
+    tx.execute("INSERT INTO sandbox_fee (place, basis_points) VALUES (0, ?)", params![basis_points])?;
+    Ok(())
+}
+
+/// What shall be wrong with the bill of a day, in the order it was asked for.
+pub(crate) fn bill_changes(q: &mut impl Query, date: &str) -> Result<Vec<String>> {
+    let sql = "SELECT change_text FROM sandbox_bill_changes WHERE bill_date = ? ORDER BY place";
+    q.query(sql, params![date], |row| row.get(0))
+}
+
+/// Keeps something that shall be wrong with a bill.
+pub(crate) fn keep_bill_change(tx: &mut Tx<'_>, date: &str, place: i64, change: &str) -> Result<()> {
+    let sql = "INSERT INTO sandbox_bill_changes (bill_date, place, change_text) VALUES (?, ?, ?)";
+    tx.execute(sql, params![date, place, change])?;
+    Ok(())
+}
+
+/// The bill of a day is right again.
+pub(crate) fn forget_bill_changes(tx: &mut Tx<'_>, date: &str) -> Result<()> {
+    tx.execute("DELETE FROM sandbox_bill_changes WHERE bill_date = ?", params![date])?;
+    Ok(())
 }

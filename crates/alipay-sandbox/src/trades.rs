@@ -5,7 +5,9 @@
 
 use std::time::Duration;
 
-use merx_alipay::{BeijingTime, OutTradeNo, Subject, TradeStatus, Yuan, gateway::Fault};
+use merx_alipay::{
+    BeijingTime, Cashier as _, InApp, OnPage, OnPhone, OutTradeNo, Subject, TradeStatus, Yuan, gateway::Fault,
+};
 use merx_kernel::{Result, Timestamp};
 use merx_sql::{Query, Tx};
 use serde::{Deserialize, Serialize};
@@ -43,7 +45,17 @@ fn not_exist<T>() -> Ruled<T> {
     refused("ACQ.TRADE_NOT_EXIST", "交易不存在: no buyer has begun a trade under this number")
 }
 
-/// The business content of `alipay.trade.page.pay` and `alipay.trade.precreate`.
+/// The contract a kind of offer falls under; a QR code names none.
+fn product_of(kind: &str) -> Option<&'static str> {
+    match kind {
+        "page" => Some(OnPage::PRODUCT_CODE),
+        "wap" => Some(OnPhone::PRODUCT_CODE),
+        "app" => Some(InApp::PRODUCT_CODE),
+        _ => None,
+    }
+}
+
+/// The business content of the methods that begin a payment.
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct Ordered {
     out_trade_no: OutTradeNo,
@@ -68,8 +80,10 @@ impl Ordered {
         return_url: Option<&str>,
     ) -> Result<Offer, Fault> {
         let invalid = |detail: &str| Fault::business("ACQ.INVALID_PARAMETER", format!("参数无效: {detail}"));
-        if kind == "page" && self.product_code.as_deref() != Some("FAST_INSTANT_TRADE_PAY") {
-            return Err(invalid("product_code must be FAST_INSTANT_TRADE_PAY"));
+        if let Some(product) =
+            product_of(kind).filter(|product| self.product_code.as_deref() != Some(*product))
+        {
+            return Err(invalid(&format!("product_code must be {product}")));
         }
         let amount = Yuan::payable(self.total_amount.money()).map_err(|e| invalid(e.message()))?;
         for (name, url) in [("notify_url", notify_url), ("return_url", return_url)] {

@@ -1,7 +1,7 @@
 //! The envelope of an answer: `{"<method>_response":{…},"sign":"…"}`. The signature covers the exact bytes of
 //! the inner value, so they are cut out of the text and never written anew.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 use serde::{
     Deserialize,
@@ -9,7 +9,7 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
-use crate::{key::PublicKey, outcome::Refusal, outcome::SubCode};
+use crate::{content::ContentKey, merchant::Trusted, outcome::Refusal, outcome::SubCode};
 
 /// The most bytes of an answer that are read.
 const BYTES_MAX: usize = 256 * 1024;
@@ -61,8 +61,8 @@ struct Common {
 
 /// An answer whose signature was verified.
 pub(crate) struct Believed<'a> {
-    /// The inner value, byte for byte.
-    pub body: &'a str,
+    /// The inner value: byte for byte as it was signed, or what it held encrypted.
+    pub body: Cow<'a, str>,
     /// Its codes.
     pub refusal: Refusal,
     /// The order number it names, if any.
@@ -70,7 +70,12 @@ pub(crate) struct Believed<'a> {
 }
 
 /// Opens an answer to `method`; the error says why it cannot be believed.
-pub(crate) fn open<'a>(method: &str, text: &'a [u8], key: &PublicKey) -> Result<Believed<'a>, String> {
+pub(crate) fn open<'a>(
+    method: &str,
+    text: &'a [u8],
+    trusted: &Trusted,
+    content_key: Option<&ContentKey>,
+) -> Result<Believed<'a>, String> {
     if text.len() > BYTES_MAX {
         return Err(format!("the answer has {} bytes; at most {BYTES_MAX} are read", text.len()));
     }
@@ -85,15 +90,35 @@ pub(crate) fn open<'a>(method: &str, text: &'a [u8], key: &PublicKey) -> Result<
     let sign = find("sign").ok_or_else(|| format!("the answer is not signed{}", told(body)))?;
     let sign: String =
         serde_json::from_str(sign).map_err(|_| "the `sign` of the answer is no text".to_owned())?;
-    if !key.verifies(body.as_bytes(), &sign) {
+    if let Some(sn) = &trusted.cert_sn {
+        let found: Option<String> = find("alipay_cert_sn").and_then(|sn| serde_json::from_str(sn).ok());
+        if found.as_ref() != Some(sn) {
+            let found = found.unwrap_or_else(|| "none".to_owned());
+            return Err(format!("the answer is signed under the certificate {found}, and we know {sn}"));
+        }
+    }
+    if !trusted.key.verifies(body.as_bytes(), &sign) {
         return Err("the signature of the answer does not verify with Alipay's public key".to_owned());
     }
-    let common: Common =
-        serde_json::from_str(body).map_err(|e| format!("the signed part of the answer is malformed: {e}"))?;
+    let body = plain(body, content_key)?;
+    let common: Common = serde_json::from_str(&body)
+        .map_err(|e| format!("the signed part of the answer is malformed: {e}"))?;
     let said = if common.sub_msg.is_empty() { common.msg } else { common.sub_msg };
     let refusal =
         Refusal { code: common.code, sub_code: SubCode::from_text(&common.sub_code), sub_msg: said };
     Ok(Believed { body, refusal, out_trade_no: common.out_trade_no })
+}
+
+/// An encrypted answer is a text of base64, and the signature covers it with its quotes. A refusal may come in the clear.
+fn plain<'a>(body: &'a str, content_key: Option<&ContentKey>) -> Result<Cow<'a, str>, String> {
+    if !body.starts_with('"') {
+        return Ok(Cow::Borrowed(body));
+    }
+    let key = content_key.ok_or("the answer is encrypted, and no AES key is set up")?;
+    let base64: String =
+        serde_json::from_str(body).map_err(|_| "the encrypted answer is no text".to_owned())?;
+    let text = key.decrypt(&base64).ok_or("the answer cannot be decrypted with our AES key")?;
+    Ok(Cow::Owned(text))
 }
 
 /// What an unsigned answer claims: not believed, but it is what helps a person who set up a wrong key.

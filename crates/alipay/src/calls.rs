@@ -4,7 +4,7 @@
 use merx_kernel::Result;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use crate::values::{BeijingTime, OutTradeNo, Subject, TradeStatus, Yuan, refused};
+use crate::values::{BeijingTime, BillDate, OutTradeNo, Subject, TradeStatus, Yuan, refused};
 
 /// Something that can be signed and sent; its serialised form is the `biz_content`.
 pub trait Method: Serialize {
@@ -33,79 +33,19 @@ pub trait Call: Method {
     /// What a 10000 carries.
     type Answer: DeserializeOwned;
 
-    /// The order number asked about: an answer about another one is not believed, however well signed.
-    fn out_trade_no(&self) -> &OutTradeNo;
+    /// The order number asked about, if it is about one: an answer about another is not believed, however well signed.
+    fn out_trade_no(&self) -> Option<&OutTradeNo>;
     /// Whether the answer is one to this call.
     fn is_answered_by(&self, answer: &Self::Answer) -> bool;
 }
 
 /// Absolute URLs only; Alipay allows 256 characters.
-fn check_url(name: &str, url: Option<&str>) -> Result<()> {
+pub(crate) fn check_url(name: &str, url: Option<&str>) -> Result<()> {
     match url {
         Some(url) if url.len() > 256 || !(url.starts_with("http://") || url.starts_with("https://")) => {
             Err(refused(format!("{name} must be an absolute http(s) URL of at most 256 characters")))
         }
         _ => Ok(()),
-    }
-}
-
-/// `alipay.trade.page.pay`: a signed URL for the buyer's browser. No trade exists until the buyer acts.
-#[derive(Clone, Debug, Serialize)]
-pub struct PagePay {
-    /// Our number for the attempt.
-    pub out_trade_no: OutTradeNo,
-    /// What is to be paid.
-    pub total_amount: Yuan,
-    /// What the buyer reads.
-    pub subject: Subject,
-    /// Always `FAST_INSTANT_TRADE_PAY`.
-    product_code: &'static str,
-    /// When the cashier stops taking money; absolute, because a close cannot stop a trade that does not exist.
-    pub time_expire: BeijingTime,
-    #[serde(skip)]
-    notify_url: String,
-    #[serde(skip)]
-    return_url: Option<String>,
-}
-
-impl PagePay {
-    /// A page payment.
-    pub fn new(
-        out_trade_no: OutTradeNo,
-        total_amount: Yuan,
-        subject: Subject,
-        time_expire: BeijingTime,
-        notify_url: impl Into<String>,
-    ) -> Self {
-        Self {
-            out_trade_no,
-            total_amount,
-            subject,
-            product_code: "FAST_INSTANT_TRADE_PAY",
-            time_expire,
-            notify_url: notify_url.into(),
-            return_url: None,
-        }
-    }
-    /// Where the browser goes after paying; never proof of payment.
-    #[must_use]
-    pub fn returning_to(mut self, url: impl Into<String>) -> Self {
-        self.return_url = Some(url.into());
-        self
-    }
-}
-
-impl Method for PagePay {
-    const METHOD: &'static str = "alipay.trade.page.pay";
-    fn notify_url(&self) -> Option<&str> {
-        Some(&self.notify_url)
-    }
-    fn return_url(&self) -> Option<&str> {
-        self.return_url.as_deref()
-    }
-    fn check(&self) -> Result<()> {
-        check_url("notify_url", self.notify_url())?;
-        check_url("return_url", self.return_url())
     }
 }
 
@@ -145,8 +85,8 @@ impl Method for Precreate {
 }
 impl Call for Precreate {
     type Answer = PrecreatedTrade;
-    fn out_trade_no(&self) -> &OutTradeNo {
-        &self.out_trade_no
+    fn out_trade_no(&self) -> Option<&OutTradeNo> {
+        Some(&self.out_trade_no)
     }
     fn is_answered_by(&self, answer: &PrecreatedTrade) -> bool {
         answer.out_trade_no == self.out_trade_no
@@ -181,8 +121,8 @@ impl Method for Query {
 }
 impl Call for Query {
     type Answer = QueriedTrade;
-    fn out_trade_no(&self) -> &OutTradeNo {
-        &self.out_trade_no
+    fn out_trade_no(&self) -> Option<&OutTradeNo> {
+        Some(&self.out_trade_no)
     }
     fn is_answered_by(&self, answer: &QueriedTrade) -> bool {
         answer.out_trade_no == self.out_trade_no
@@ -211,8 +151,8 @@ impl Method for Close {
 }
 impl Call for Close {
     type Answer = ClosedTrade;
-    fn out_trade_no(&self) -> &OutTradeNo {
-        &self.out_trade_no
+    fn out_trade_no(&self) -> Option<&OutTradeNo> {
+        Some(&self.out_trade_no)
     }
     fn is_answered_by(&self, answer: &ClosedTrade) -> bool {
         answer.out_trade_no == self.out_trade_no
@@ -266,8 +206,8 @@ impl Method for Refund {
 }
 impl Call for Refund {
     type Answer = RefundedTrade;
-    fn out_trade_no(&self) -> &OutTradeNo {
-        &self.out_trade_no
+    fn out_trade_no(&self) -> Option<&OutTradeNo> {
+        Some(&self.out_trade_no)
     }
     fn is_answered_by(&self, answer: &RefundedTrade) -> bool {
         answer.out_trade_no == self.out_trade_no
@@ -313,11 +253,51 @@ impl Method for RefundQuery {
 }
 impl Call for RefundQuery {
     type Answer = QueriedRefund;
-    fn out_trade_no(&self) -> &OutTradeNo {
-        &self.out_trade_no
+    fn out_trade_no(&self) -> Option<&OutTradeNo> {
+        Some(&self.out_trade_no)
     }
     fn is_answered_by(&self, answer: &QueriedRefund) -> bool {
         let same = |found: &Option<OutTradeNo>, asked| found.as_ref().is_none_or(|no| no == asked);
         same(&answer.out_trade_no, &self.out_trade_no) && same(&answer.out_request_no, &self.out_request_no)
+    }
+}
+
+/// `alipay.data.dataservice.bill.downloadurl.query`: where the bill of one day can be fetched, for half a minute.
+#[derive(Clone, Debug, Serialize)]
+pub struct BillQuery {
+    /// Always `trade`: what was bought and given back.
+    bill_type: &'static str,
+    /// The day; it must be over.
+    bill_date: BillDate,
+}
+
+impl BillQuery {
+    /// The bill of `date`.
+    pub const fn new(date: BillDate) -> Self {
+        Self { bill_type: "trade", bill_date: date }
+    }
+}
+
+/// The longest address of a bill, as Alipay documents it.
+const BILL_URL_BYTES_MAX: usize = 2_048;
+
+/// What [`BillQuery`] answers. Nothing in it says of which day it is: the bill itself does.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct BillPlace {
+    /// A signed address; whoever has it has the bill, so it is never logged.
+    pub bill_download_url: String,
+}
+
+impl Method for BillQuery {
+    const METHOD: &'static str = "alipay.data.dataservice.bill.downloadurl.query";
+}
+impl Call for BillQuery {
+    type Answer = BillPlace;
+    fn out_trade_no(&self) -> Option<&OutTradeNo> {
+        None
+    }
+    fn is_answered_by(&self, answer: &BillPlace) -> bool {
+        let url = &answer.bill_download_url;
+        url.len() <= BILL_URL_BYTES_MAX && (url.starts_with("http://") || url.starts_with("https://"))
     }
 }

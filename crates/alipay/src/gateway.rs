@@ -7,6 +7,8 @@ use serde_json::{Map, Value};
 
 use crate::{
     answer::property_of,
+    certificate::Certificate,
+    content::ContentKey,
     key::{PrivateKey, PublicKey},
     params::Params,
 };
@@ -135,6 +137,45 @@ impl GatewayRequest {
         Ok(())
     }
 
+    /// Checks the numbers of certificate mode against those of the certificates this gateway knows.
+    ///
+    /// # Errors
+    /// 40002 for a number that is another, or missing; 40001 for a missing one.
+    pub fn verify_certificates(&self, known: &CertificateMode) -> Result<(), Fault> {
+        for (name, wanted) in [("app_cert_sn", &known.app_sn), ("alipay_root_cert_sn", &known.root_sn)] {
+            if self.require(name)? != wanted {
+                let code = format!("isv.invalid-{}", name.replace('_', "-"));
+                let text =
+                    format!("证书序列号无效: {name} is another certificate's; this gateway knows {wanted}");
+                return Err(Fault::invalid(&code, text));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether its content is encrypted.
+    pub fn is_encrypted(&self) -> bool {
+        self.get("encrypt_type").is_some()
+    }
+
+    /// The request with its content in the clear. The signature covers what was sent, so it is verified before.
+    ///
+    /// # Errors
+    /// 40002 for a content that is not AES under `key`.
+    pub fn decrypted(mut self, key: Option<&ContentKey>) -> Result<Self, Fault> {
+        let Some(kind) = self.get("encrypt_type") else { return Ok(self) };
+        let key = key.filter(|_| kind == "AES").ok_or_else(|| {
+            let text = "加密类型无效: encrypt_type must be AES, and an AES key must have been set up";
+            Fault::invalid("isv.invalid-encrypt-type", text)
+        })?;
+        let text = key.decrypt(self.require("biz_content")?).ok_or_else(|| {
+            let text = "解密出错: biz_content is not base64 of AES-CBC with our key, zero vector and PKCS#7";
+            Fault::invalid("isv.decryption-error", text)
+        })?;
+        self.params.set("biz_content", text);
+        Ok(self)
+    }
+
     /// The business content.
     ///
     /// # Errors
@@ -146,17 +187,65 @@ impl GatewayRequest {
     }
 }
 
-/// The text of an answer: the inner value with its slashes escaped, as Alipay's own JSON writer does, and the
-/// signature over exactly that.
+/// The numbers of the certificates a gateway in certificate mode knows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CertificateMode {
+    /// Of the merchant's application.
+    pub app_sn: String,
+    /// Of the root certificates.
+    pub root_sn: String,
+    /// Of the certificate the gateway signs under.
+    pub alipay_sn: String,
+}
+
+impl CertificateMode {
+    /// Of these certificates, in PEM.
+    ///
+    /// # Errors
+    /// `alipay.certificate_invalid`.
+    pub fn of(app: &str, alipay: &str, root: &str) -> Result<Self> {
+        let sn = |pem| Certificate::parse(pem).map(|certificate| certificate.sn().to_owned());
+        Ok(Self { app_sn: sn(app)?, root_sn: Certificate::root_sn(root)?, alipay_sn: sn(alipay)? })
+    }
+}
+
+/// How an answer leaves: signed, in certificate mode with the number of the certificate, encrypted where the request was.
+#[derive(Clone, Copy, Debug)]
+pub struct Sealed<'a> {
+    /// What signs.
+    pub key: &'a PrivateKey,
+    /// The number of the certificate it is of.
+    pub cert_sn: Option<&'a str>,
+    /// What encrypts.
+    pub content_key: Option<&'a ContentKey>,
+}
+
+impl Sealed<'_> {
+    /// The text of an answer: the inner value with its slashes escaped, as Alipay's own JSON writer does, and the
+    /// signature over exactly that; encrypted it is a text of base64, and the signature covers its quotes too.
+    ///
+    /// # Errors
+    /// `Internal` when it cannot be written, encrypted or signed.
+    pub fn answer(&self, method: &str, fields: &Map<String, Value>) -> Result<String> {
+        let body = serde_json::to_string(fields)
+            .map_err(|e| Error::internal("cannot write the answer").with_source(e))?
+            .replace('/', "\\/");
+        let body = match self.content_key {
+            Some(key) => format!("\"{}\"", key.encrypt(&body)?),
+            None => body,
+        };
+        let sign = self.key.sign(body.as_bytes())?;
+        let sn = self.cert_sn.map(|sn| format!("\"alipay_cert_sn\":\"{sn}\",")).unwrap_or_default();
+        Ok(format!("{{\"{}\":{body},{sn}\"sign\":\"{sign}\"}}", property_of(method)))
+    }
+}
+
+/// An answer in the clear, signed with a bare key.
 ///
 /// # Errors
-/// `Internal` when it cannot be written or signed.
+/// As [`Sealed::answer`].
 pub fn signed_answer(method: &str, fields: &Map<String, Value>, key: &PrivateKey) -> Result<String> {
-    let body = serde_json::to_string(fields)
-        .map_err(|e| Error::internal("cannot write the answer").with_source(e))?
-        .replace('/', "\\/");
-    let sign = key.sign(body.as_bytes())?;
-    Ok(format!("{{\"{}\":{body},\"sign\":\"{sign}\"}}", property_of(method)))
+    Sealed { key, cert_sn: None, content_key: None }.answer(method, fields)
 }
 
 /// Adds `sign_type` and `sign` to the fields of a notification.

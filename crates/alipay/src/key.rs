@@ -3,6 +3,7 @@
 use std::{fmt, sync::Arc};
 
 use aws_lc_rs::{
+    digest::{SHA256, digest},
     encoding::{AsDer, Pkcs8V1Der, PublicKeyX509Der},
     rand::SystemRandom,
     rsa::{KeyPair, KeySize},
@@ -123,7 +124,7 @@ impl fmt::Debug for PrivateKey {
 }
 
 impl PublicKey {
-    fn from_der(der: &[u8]) -> Result<Self> {
+    pub(crate) fn from_der(der: &[u8]) -> Result<Self> {
         let parsed = ParsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, der).map_err(|e| {
             refused("the public key is not an RSA key of 2048 bits or more (SubjectPublicKeyInfo)")
                 .with_source(e)
@@ -147,6 +148,17 @@ impl PublicKey {
         let der: PublicKeyX509Der<'_> =
             self.0.as_der().map_err(|e| Error::internal("cannot write the public key").with_source(e))?;
         Ok(pem("PUBLIC KEY", der.as_ref()))
+    }
+
+    /// The first 16 hexadecimal digits of the SHA-256 of its DER: enough to tell keys apart.
+    ///
+    /// # Errors
+    /// `Internal` when the key cannot be written.
+    pub fn fingerprint(&self) -> Result<String> {
+        let der: PublicKeyX509Der<'_> =
+            self.0.as_der().map_err(|e| Error::internal("cannot write the public key").with_source(e))?;
+        let hash = digest(&SHA256, der.as_ref());
+        Ok(hash.as_ref().iter().take(8).map(|byte| format!("{byte:02x}")).collect())
     }
 
     /// Whether `signature` (base64, strictly) is this key's over `text`.

@@ -99,6 +99,8 @@ sub_codes! {
     ContextInconsistent = "ACQ.CONTEXT_INCONSISTENT",
     /// A parameter of the business content is wrong.
     InvalidParameter = "ACQ.INVALID_PARAMETER",
+    /// There is no bill of the day, or not yet.
+    BillNotExist = "isp.bill_not_exist",
     /// Alipay does not know itself; query.
     SystemError = "ACQ.SYSTEM_ERROR",
 }

@@ -1,6 +1,6 @@
 //! The values of the protocol: order numbers, amounts in yuan, subjects, times of Beijing, trade statuses.
 
-use std::{borrow::Cow, fmt};
+use std::{borrow::Cow, fmt, time::Duration};
 
 use merx_kernel::{Currency, Error, ErrorKind, Money, Result, Timestamp};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
@@ -172,6 +172,60 @@ impl<'de> Deserialize<'de> for BeijingTime {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = Cow::<str>::deserialize(deserializer)?;
         Timestamp::parse_beijing(&text).map(Self).map_err(D::Error::custom)
+    }
+}
+
+/// A day of Beijing time, for which there is a bill; written `yyyy-MM-dd`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct BillDate(Timestamp);
+
+impl BillDate {
+    const DAY: Duration = Duration::from_secs(86_400);
+
+    /// The day of a moment.
+    pub fn of(moment: Timestamp) -> Self {
+        const EAST_SECS: i64 = 8 * 3_600;
+        let day = (moment.as_secs() + EAST_SECS).div_euclid(86_400);
+        Self(Timestamp::from_millis((day * 86_400 - EAST_SECS) * 1_000))
+    }
+    /// Reads `yyyy-MM-dd`.
+    ///
+    /// # Errors
+    /// `alipay.request_invalid` for anything else.
+    pub fn parse(text: &str) -> Result<Self> {
+        Timestamp::parse_beijing(&format!("{text} 00:00:00"))
+            .map(Self)
+            .map_err(|e| refused("a day is written yyyy-MM-dd").with_source(e))
+    }
+    /// Its first moment.
+    pub const fn start(self) -> Timestamp {
+        self.0
+    }
+    /// The first moment after it.
+    pub fn end(self) -> Timestamp {
+        self.0.plus(Self::DAY)
+    }
+    /// The day before it.
+    #[must_use]
+    pub fn before(self) -> Self {
+        Self(self.0.minus(Self::DAY))
+    }
+}
+
+impl fmt::Display for BillDate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.to_beijing_string().get(..10).unwrap_or_default())
+    }
+}
+impl Serialize for BillDate {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+impl<'de> Deserialize<'de> for BillDate {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Cow::<str>::deserialize(deserializer)?;
+        Self::parse(&text).map_err(|e| D::Error::custom(e.message()))
     }
 }
 

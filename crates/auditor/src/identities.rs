@@ -6,17 +6,20 @@ use merx_contracts::ids::{AttemptId, MailId, OrderId};
 use merx_kernel::Result;
 use merx_sql::{Query, Reader, params};
 
-use crate::{Check, ProviderEntry};
+use crate::{Check, ProviderEntry, after_sale};
 
 const CAPTURES_TWICE: &str = "SELECT provider_trade_no, COUNT(*) FROM payment_postings
- WHERE provider_trade_no IS NOT NULL AND account <> 'buyers' GROUP BY provider_trade_no HAVING COUNT(*) > 1";
+ WHERE provider_trade_no IS NOT NULL AND account LIKE 'clearing:%' GROUP BY provider_trade_no HAVING COUNT(*) > 1";
 const ATTEMPTS_CAPTURED_TWICE: &str = "SELECT attempt_id, COUNT(*) FROM payment_postings
- WHERE refund_id IS NULL AND account <> 'buyers' GROUP BY attempt_id HAVING COUNT(*) > 1";
+ WHERE kind = 'capture' AND account LIKE 'clearing:%' GROUP BY attempt_id HAVING COUNT(*) > 1";
 const REFUNDED_ABOVE: &str = "SELECT attempt_id, SUM(minor) FROM payment_postings
- WHERE account <> 'buyers' GROUP BY attempt_id";
-const CAPTURES: &str = "SELECT COUNT(*) FROM payment_postings WHERE account <> 'buyers'";
+ WHERE kind IN ('capture', 'refund') AND account LIKE 'clearing:%' GROUP BY attempt_id";
+const CAPTURES: &str = "SELECT COUNT(*) FROM payment_postings WHERE kind IN ('capture', 'refund')
+ AND account LIKE 'clearing:%'";
+/// Those that replace goods are held against their cases.
 const SHIPMENTS: &str = "SELECT s.order_id, SUM(l.quantity) FROM shipping_shipments s
- JOIN shipping_shipment_lines l ON l.shipment = s.shipment WHERE s.status <> 'cancelled' GROUP BY s.order_id";
+ JOIN shipping_shipment_lines l ON l.shipment = s.shipment WHERE s.status <> 'cancelled'
+ AND NOT EXISTS (SELECT 1 FROM aftersale_replacements r WHERE r.shipment_id = s.shipment) GROUP BY s.order_id";
 const SHIPPED_AND_CANCELLED: &str = "SELECT o.order_id FROM ordering_orders o
  JOIN shipping_shipments s ON s.order_id = o.order_id
  WHERE o.order_axis IN ('cancelled', 'rejected') AND s.dispatched_at IS NOT NULL
@@ -42,7 +45,7 @@ pub(crate) fn check(q: &mut Reader<'_>) -> Result<Check> {
     for attempt in q.query(ATTEMPTS_CAPTURED_TWICE, params![], |row| row.get::<AttemptId>(0))? {
         check.violation(format!("{attempt} was captured more than once"));
     }
-    // At a provider's account a capture is a plus and a refund a minus (or both the other way round).
+    // At a provider's account a capture is a plus and a refund a minus.
     let balances =
         q.query(REFUNDED_ABOVE, params![], |row| Ok((row.get::<AttemptId>(0)?, row.get::<i64>(1)?)))?;
     for (attempt, balance) in balances {
@@ -61,6 +64,7 @@ pub(crate) fn check(q: &mut Reader<'_>) -> Result<Check> {
         ));
     }
     mails_once(q, &mut check)?;
+    after_sale::check(q, &mut check)?;
     Ok(check)
 }
 

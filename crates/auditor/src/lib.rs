@@ -5,6 +5,7 @@
 //! end run the same code.
 
 mod acknowledged;
+mod after_sale;
 mod identities;
 mod messages;
 mod money;

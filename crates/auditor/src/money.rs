@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use merx_contracts::ids::{AttemptKind, OrderId, PaymentId, RefundKind};
+use merx_contracts::ids::{AttemptId, AttemptKind, OrderId, PaymentId, RefundKind};
 use merx_kernel::{Id, IdKind, Result, Timestamp};
 use merx_sql::{Query, Reader, params};
 
@@ -11,17 +11,26 @@ use crate::{Check, IN_FLIGHT_MAX, PROVIDER_LAG_MAX, ProviderEntry};
 const PAYMENTS: &str = "SELECT p.payment_id, p.order_id, p.captured_minor - p.refunded_minor, p.amount_minor,
  o.paid_minor, o.total_minor, o.updated_at
  FROM payment_payments p LEFT JOIN ordering_orders o ON o.order_id = p.order_id";
+// `offline` is exempt from the comparison with a provider's own ledger, by name: nobody outside keeps one.
 const CAPTURES: &str = "SELECT attempt_id, SUM(minor), MAX(posted_at) FROM payment_postings
- WHERE refund_id IS NULL AND account = 'buyers' GROUP BY attempt_id";
+ WHERE kind = 'capture' AND account LIKE 'clearing:%' AND account <> 'clearing:offline' GROUP BY attempt_id";
 const REFUNDS: &str = "SELECT refund_id, SUM(minor), MAX(posted_at) FROM payment_postings
- WHERE refund_id IS NOT NULL AND account = 'buyers' GROUP BY refund_id";
+ WHERE kind = 'refund' AND account LIKE 'clearing:%' AND account <> 'clearing:offline' GROUP BY refund_id";
 const UNBALANCED: &str = "SELECT payment_id, version, SUM(minor) FROM payment_postings
- GROUP BY payment_id, version HAVING SUM(minor) <> 0";
+ GROUP BY payment_id, version, currency HAVING SUM(minor) <> 0";
+/// What orders still owe: nothing but of a payment that may be paid, or of one with money in review.
+const OWED: &str = "SELECT p.payment_id, p.status, p.amount_minor, COALESCE(SUM(s.minor), 0)
+ FROM payment_payments p LEFT JOIN payment_postings s ON s.payment_id = p.payment_id AND s.account = 'receivable'
+ GROUP BY p.payment_id, p.status, p.amount_minor";
+/// Of no attempt more goes back or is accepted from its deposit than lay there.
+const OVERDRAWN: &str = "SELECT payment_id, attempt_id, SUM(minor) FROM payment_postings
+ WHERE account = 'deposits' GROUP BY payment_id, attempt_id HAVING SUM(minor) > 0";
 const ROWS_AGAINST_POSTINGS: &str =
     "SELECT p.payment_id, p.captured_minor - p.refunded_minor, COALESCE(SUM(s.minor), 0)
- FROM payment_payments p LEFT JOIN payment_postings s ON s.payment_id = p.payment_id AND s.account = 'buyers'
- GROUP BY p.payment_id, p.captured_minor, p.refunded_minor";
-const LATEST_CAPTURE: &str = "SELECT payment_id, MAX(posted_at) FROM payment_postings GROUP BY payment_id";
+ FROM payment_payments p LEFT JOIN payment_postings s ON s.payment_id = p.payment_id AND s.account LIKE 'clearing:%'
+ AND s.kind IN ('capture', 'refund') GROUP BY p.payment_id, p.captured_minor, p.refunded_minor";
+const LATEST_CAPTURE: &str = "SELECT payment_id, MAX(posted_at) FROM payment_postings
+ WHERE kind IN ('capture', 'refund') GROUP BY payment_id";
 const ORDER_TOTALS: &str = "SELECT o.order_id, o.subtotal_minor, o.freight_minor, o.total_minor,
  COALESCE(SUM(l.amount_minor), 0), COALESCE(SUM(l.unit_price_minor * l.quantity), 0), COUNT(l.sku)
  FROM ordering_orders o LEFT JOIN ordering_lines l ON l.order_id = o.order_id
@@ -63,7 +72,7 @@ pub(crate) fn orders_agree(q: &mut Reader<'_>, now: Timestamp) -> Result<Check> 
     for (payment, row, postings) in q.query(ROWS_AGAINST_POSTINGS, params![], |row| {
         Ok((row.get::<PaymentId>(0)?, row.get::<i64>(1)?, row.get::<i64>(2)?))
     })? {
-        if row != -postings && row != postings {
+        if row != postings {
             check.violation(format!("{payment} says it holds {row}, its postings {postings} minor units"));
         }
     }
@@ -72,7 +81,32 @@ pub(crate) fn orders_agree(q: &mut Reader<'_>, now: Timestamp) -> Result<Check> 
     {
         check.violation(format!("the postings of {payment} at version {version} do not balance"));
     }
+    accounts_agree(q, &mut check)?;
     Ok(check)
+}
+
+/// The accounts beside the providers', by what must hold of them whatever happened.
+fn accounts_agree(q: &mut Reader<'_>, check: &mut Check) -> Result<()> {
+    for (payment, status, due, owed) in q.query(OWED, params![], |row| {
+        Ok((row.get::<PaymentId>(0)?, row.get::<String>(1)?, row.get::<i64>(2)?, row.get::<i64>(3)?))
+    })? {
+        let right = match status.as_str() {
+            "open" | "closing" => owed == due,
+            // Late money that a person accepted in part makes the rest of a closed one owed again.
+            "quarantined" | "closed" => (0..=due).contains(&owed),
+            _ => owed == 0,
+        };
+        if !right {
+            check.violation(format!("{payment} is {status}, and its books say that {owed} of {due} is owed"));
+        }
+    }
+    for (payment, attempt, over) in q.query(OVERDRAWN, params![], |row| {
+        Ok((row.get::<PaymentId>(0)?, row.get::<Option<AttemptId>>(1)?, row.get::<i64>(2)?))
+    })? {
+        let attempt = attempt.map(|id| id.to_string()).unwrap_or_default();
+        check.violation(format!("{payment}: the deposit of {attempt} is overdrawn by {over} minor units"));
+    }
+    Ok(())
 }
 
 /// Minor units and the latest time, by our number at the provider.

@@ -2,6 +2,7 @@
 //! `golden/` holds one JSON file of every version ever published.
 
 pub mod accounts;
+pub mod aftersale;
 pub mod catalogue;
 pub mod inventory;
 pub mod notification;

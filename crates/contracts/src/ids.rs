@@ -192,6 +192,22 @@ impl IdKind for StockCountKind {
 /// A count of what lies in a warehouse.
 pub type StockCountId = Id<StockCountKind>;
 
+/// Marks after-sale case ids.
+pub enum AfterSaleKind {}
+impl IdKind for AfterSaleKind {
+    const PREFIX: &'static str = "afs";
+}
+/// What a buyer asks after the sale of some of an order's goods; a replacement's reservation has its bits.
+pub type AfterSaleId = Id<AfterSaleKind>;
+
+/// Marks evidence ids.
+pub enum EvidenceKind {}
+impl IdKind for EvidenceKind {
+    const PREFIX: &'static str = "evd";
+}
+/// A picture a buyer shows with an after-sale case.
+pub type EvidenceId = Id<EvidenceKind>;
+
 /// The merchant's code of a sellable unit: 1 to 64 letters, digits, `-`, `_`, `.`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct Sku(String);

@@ -66,6 +66,14 @@ pub mod notification {
     }
 }
 
+/// Asks to ordering.
+#[allow(missing_docs, clippy::all, clippy::pedantic, reason = "generated; documented in the .proto files")]
+pub mod ordering {
+    pub mod v1 {
+        tonic::include_proto!("merx.ordering.v1");
+    }
+}
+
 /// Asks to payment.
 #[allow(missing_docs, clippy::all, clippy::pedantic, reason = "generated; documented in the .proto files")]
 pub mod payment {

@@ -182,10 +182,13 @@ fn with_edge_routes(mut routes: Vec<Route>, edge: &Edge) -> Vec<Route> {
             .raw_response(200, &["application/openmetrics-text"])
             .unlimited(PROBE),
     );
-    // Of the routes but these two, which are about the description and not in it.
-    let (described, info) = (routes.clone(), edge.info.clone());
+    with_description(routes, edge.info.clone())
+}
+
+/// Adds the two routes that describe the others: they are about the description and not in it.
+fn with_description(mut routes: Vec<Route>, info: Info) -> Vec<Route> {
     let description = Arc::new(Description {
-        routes: described,
+        routes: routes.clone(),
         info,
         value: OnceLock::new(),
         text: OnceLock::new(),

@@ -78,6 +78,12 @@ pub enum Permission {
     PaymentsRead,
     /// Settle what waits for a person: alerts, quarantined money, refunds that failed.
     PaymentsWrite,
+    /// See after-sale cases with their pictures.
+    AfterSalesRead,
+    /// Approve or refuse what buyers ask after the sale.
+    AfterSalesWrite,
+    /// Take in and inspect what buyers send back.
+    ReturnsWrite,
     /// See the accounts of customers.
     AccountsRead,
     /// End the sessions of customers, export and erase their data when they ask for it.
@@ -92,6 +98,10 @@ pub enum Permission {
     NotificationsWrite,
     /// See and mend sagas, dead letters and the outbox.
     Operate,
+    /// See the ledger, take it out of the shop, see what reconciliation found.
+    LedgerRead,
+    /// Reconcile with the bills of payment providers, and settle what differs.
+    LedgerWrite,
 }
 
 impl Permission {
@@ -108,6 +118,9 @@ impl Permission {
         Self::ShipmentsWrite,
         Self::PaymentsRead,
         Self::PaymentsWrite,
+        Self::AfterSalesRead,
+        Self::AfterSalesWrite,
+        Self::ReturnsWrite,
         Self::AccountsRead,
         Self::AccountsWrite,
         Self::StaffWrite,
@@ -115,6 +128,8 @@ impl Permission {
         Self::NotificationsRead,
         Self::NotificationsWrite,
         Self::Operate,
+        Self::LedgerRead,
+        Self::LedgerWrite,
     ];
 
     /// The stored and public name.
@@ -131,6 +146,9 @@ impl Permission {
             Self::ShipmentsWrite => "shipments_write",
             Self::PaymentsRead => "payments_read",
             Self::PaymentsWrite => "payments_write",
+            Self::AfterSalesRead => "after_sales_read",
+            Self::AfterSalesWrite => "after_sales_write",
+            Self::ReturnsWrite => "returns_write",
             Self::AccountsRead => "accounts_read",
             Self::AccountsWrite => "accounts_write",
             Self::StaffWrite => "staff_write",
@@ -138,6 +156,8 @@ impl Permission {
             Self::NotificationsRead => "notifications_read",
             Self::NotificationsWrite => "notifications_write",
             Self::Operate => "operate",
+            Self::LedgerRead => "ledger_read",
+            Self::LedgerWrite => "ledger_write",
         }
     }
     /// What it opens, in a few words.
@@ -156,6 +176,9 @@ impl Permission {
             Self::PaymentsWrite => {
                 "Settle what waits for a person: alerts, quarantined money, refunds that failed"
             }
+            Self::AfterSalesRead => "See after-sale cases with their pictures",
+            Self::AfterSalesWrite => "Approve or refuse what buyers ask after the sale",
+            Self::ReturnsWrite => "Take in and inspect what buyers send back",
             Self::AccountsRead => "See the accounts of customers",
             Self::AccountsWrite => {
                 "End the sessions of customers, export and erase their data when they ask for it"
@@ -165,6 +188,8 @@ impl Permission {
             Self::NotificationsRead => "See mails and webhooks",
             Self::NotificationsWrite => "Keep webhooks, send mails again",
             Self::Operate => "See and mend sagas, dead letters and the outbox",
+            Self::LedgerRead => "See the ledger, take it out of the shop, see what reconciliation found",
+            Self::LedgerWrite => "Reconcile with the bills of payment providers, and settle what differs",
         }
     }
     /// Reads [`Self::name`].
@@ -248,6 +273,8 @@ impl Role {
                     | P::OrdersWrite
                     | P::ShipmentsRead
                     | P::PaymentsRead
+                    | P::AfterSalesRead
+                    | P::AfterSalesWrite
                     | P::AccountsRead
                     | P::AccountsWrite
                     | P::NotificationsRead
@@ -258,7 +285,12 @@ impl Role {
             Self::Operator => !matches!(permission, P::Shop | P::Operate | P::StaffWrite),
             Self::Warehouse => matches!(
                 permission,
-                P::InventoryRead | P::InventoryWrite | P::ShipmentsRead | P::ShipmentsWrite
+                P::InventoryRead
+                    | P::InventoryWrite
+                    | P::ShipmentsRead
+                    | P::ShipmentsWrite
+                    | P::AfterSalesRead
+                    | P::ReturnsWrite
             ),
             Self::Administrator => true,
         }

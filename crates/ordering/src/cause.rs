@@ -26,6 +26,8 @@ pub enum CauseKind {
     Timer,
     /// A step of a saga.
     Saga,
+    /// An ask of another context.
+    Ask,
 }
 
 /// What caused an event, as it is kept with it. Events from before it was kept have none.
@@ -61,6 +63,10 @@ impl CausedBy {
     pub fn timer(kind: &str) -> Self {
         Self::shop(CauseKind::Timer, kind, None)
     }
+    /// An ask of another context, by its name.
+    pub fn ask(caller: &str) -> Self {
+        Self::shop(CauseKind::Ask, caller, merx_http::request_id().filter(|id| !id.is_empty()))
+    }
     /// A saga.
     pub fn saga(name: &str, id: SagaId) -> Self {
         Self::shop(CauseKind::Saga, name, Some(id.to_string()))
@@ -76,6 +82,7 @@ impl CausedBy {
             // A client may give all its requests one id.
             (CauseKind::Request, Some(id)) => format!("{}/{id}", self.name),
             (CauseKind::Message | CauseKind::Saga, Some(id)) => id.clone(),
+            (CauseKind::Ask, _) => format!("ask/{}", self.name),
             (CauseKind::Timer, _) => format!("timer/{}", self.name),
             (_, None) => self.name.clone(),
         }

@@ -15,15 +15,18 @@ mod publish;
 pub mod queries;
 pub mod reactions;
 mod record;
+mod rpc;
 pub mod sagas;
 pub mod store;
 pub mod view;
 
 use std::sync::Arc;
 
+use merx_contracts::ordering::v1::ordering_server::OrderingServer;
 use merx_http::{ContextModule, Limits, Route};
 use merx_kernel::Result;
 use merx_platform::{Deps, Module, Store};
+use tonic::service::Routes;
 
 pub use crate::{
     asks::Asks,
@@ -64,6 +67,7 @@ pub fn ordering(deps: &Deps, settings: Settings) -> Result<Ordering> {
             Arc::new(sagas::refund_quarantined::RefundQuarantined(tools.clone())),
             Arc::new(sagas::refund_returned::RefundReturned(tools.clone())),
             Arc::new(sagas::refund_late::RefundLate(tools.clone())),
+            Arc::new(sagas::accept_deposits::AcceptDeposits(tools.clone())),
         ],
     );
     Ok(Ordering { tools, engine })
@@ -86,6 +90,7 @@ pub fn inner(ordering: &Ordering) -> Module {
         reactions::order_deadline::handler(ordering.clone()),
         reactions::receipt_due::handler(ordering.clone()),
     ];
+    module.rpc = Some(Routes::new(OrderingServer::new(rpc::OrderingRpc(ordering.tools.clone()))));
     module.sagas = Some(ordering.engine.clone());
     module.projections = vec![projections::orders::projection()];
     module

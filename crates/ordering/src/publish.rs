@@ -16,9 +16,10 @@ pub(crate) const fn fact_of(event: &Event) -> Option<&'static str> {
         Event::OrderPaid(_) | Event::QuarantineAccepted(_) => Some(facts::OrderPaidV2::TYPE),
         Event::OrderShipped(_) => Some(facts::OrderShippedV2::TYPE),
         Event::OrderCancelled(_) => Some(facts::OrderCancelledV2::TYPE),
-        Event::LatePaymentRefunded(_) | Event::OverpaymentRefunded(_) | Event::OrderRefunded(_) => {
-            Some(facts::OrderRefunded::TYPE)
-        }
+        Event::LatePaymentRefunded(_)
+        | Event::OverpaymentRefunded(_)
+        | Event::OrderRefunded(_)
+        | Event::AfterSaleRefunded(_) => Some(facts::OrderRefunded::TYPE),
         Event::OrderCompleted(_) => Some(facts::OrderCompletedV2::TYPE),
         _ => None,
     }
@@ -65,6 +66,13 @@ pub(crate) fn message(cause: &Cause, event: &Event, record: &Record) -> Result<O
         Event::LatePaymentRefunded(refund)
         | Event::OverpaymentRefunded(refund)
         | Event::OrderRefunded(refund) => cause.envelope(&facts::OrderRefunded {
+            order_id,
+            number,
+            account_id,
+            refund_id: refund.refund_id,
+            amount: refund.amount,
+        }),
+        Event::AfterSaleRefunded(refund) => cause.envelope(&facts::OrderRefunded {
             order_id,
             number,
             account_id,

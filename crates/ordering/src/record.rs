@@ -127,7 +127,16 @@ impl Record {
 
     fn apply(&mut self, event: &Event, at: Timestamp) {
         match event {
-            Event::OrderPlaced(_) | Event::ReceiptConfirmed(_) | Event::OrderCompleted(_) => {}
+            Event::OrderPlaced(_)
+            | Event::ReceiptConfirmed(_)
+            | Event::OrderCompleted(_)
+            | Event::AfterSaleRefundGranted(_)
+            | Event::ReplacementGranted(_)
+            | Event::AfterSaleMoved(_) => {}
+            Event::AfterSaleRefunded(refund) => {
+                self.paid.minor -= refund.amount.minor;
+                self.refunded.minor += refund.amount.minor;
+            }
             Event::OrderRejected(refusal) => {
                 let (code, message) = (cut(&refusal.code, 100), cut(&refusal.message, 500));
                 self.rejected = Some(Rejected { code, message });

@@ -21,9 +21,10 @@ use prometheus_client::metrics::counter::Counter;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    domain::{Payment, PaymentEvent},
+    config::ReconciliationConfig,
+    domain::{Payment, PaymentEvent, ProviderName},
     projections,
-    provider::{Alipay, CallBook, Provider},
+    provider::{CallBook, Provider, Providers},
 };
 
 /// The payments of the shop. Clones share everything.
@@ -42,12 +43,14 @@ pub struct Parts {
     pub ids: IdGen,
     /// Counters.
     pub metrics: Metrics,
-    /// The provider.
-    pub alipay: Arc<Alipay>,
+    /// Whoever moves the money.
+    pub providers: Providers,
     /// Notifications nobody signed.
     pub unsigned: Unsigned,
     /// The hour in which old calls were last forgotten.
     pub calls_pruned: AtomicI64,
+    /// How the books are held against bills.
+    pub reconciliation: ReconciliationConfig,
 }
 
 /// Notifications that Alipay did not sign. Anybody can send them, as many as they like: all are counted, and at most
@@ -89,6 +92,9 @@ impl Payments {
     pub(crate) fn now(&self) -> Timestamp {
         self.0.clock.now()
     }
+    pub(crate) fn clock(&self) -> &dyn Clock {
+        &*self.0.clock
+    }
     pub(crate) fn ids(&self) -> &IdGen {
         &self.0.ids
     }
@@ -98,12 +104,12 @@ impl Payments {
     pub(crate) fn unsigned(&self) -> &Unsigned {
         &self.0.unsigned
     }
-    pub(crate) fn alipay(&self) -> &Alipay {
-        &self.0.alipay
-    }
     /// An empty book for the calls of one piece of work.
     pub(crate) fn book(&self) -> CallBook {
         CallBook::new(self.0.clock.clone(), self.0.ids.clone())
+    }
+    pub(crate) fn reconciliation(&self) -> &ReconciliationConfig {
+        &self.0.reconciliation
     }
     /// Whether it is time to forget old calls: once an hour.
     pub(crate) fn is_pruning_due(&self) -> bool {
@@ -119,9 +125,16 @@ impl Payments {
     pub(crate) fn telling(&self) -> Cause {
         Cause { message: Some(self.ids().next::<MessageKind>()), ..self.cause() }
     }
-    /// Whoever moves the money of an attempt. There is one provider yet.
-    pub(crate) fn provider(&self) -> &dyn Provider {
-        &*self.0.alipay
+    /// The providers, and the ways to pay that are offered.
+    pub fn providers(&self) -> &Providers {
+        &self.0.providers
+    }
+    /// One provider.
+    ///
+    /// # Errors
+    /// `payment.provider_unavailable` for one that is not set up (any more).
+    pub fn provider_of(&self, name: ProviderName) -> Result<&dyn Provider> {
+        self.0.providers.get(name)
     }
 
     pub(crate) async fn read(&self, payment_id: PaymentId) -> Result<Payment> {
@@ -198,6 +211,12 @@ impl Cause {
     #[must_use]
     pub fn after(mut self, entry: Option<String>) -> Self {
         self.told.by = entry;
+        self
+    }
+    /// The same, telling another message: a change that tells two things has an id for each.
+    #[must_use]
+    pub fn telling_by(mut self, message: MessageId) -> Self {
+        self.message = Some(message);
         self
     }
     /// The id of the one message a change may send.

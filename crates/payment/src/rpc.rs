@@ -26,6 +26,15 @@ fn amount(money: Option<common::Money>) -> Result<Money> {
     money.ok_or_else(|| Error::invalid("/amount", "is missing"))?.try_into()
 }
 
+/// The part of `due` that is freight.
+fn freight(freight: Option<common::Money>, due: Money) -> Result<Money> {
+    let freight: Money = freight.map_or(Ok(Money::zero(due.currency)), Money::try_from)?;
+    if freight.currency != due.currency || !(0..=due.minor.max(0)).contains(&freight.minor) {
+        return Err(Error::invalid("/freight", "must be a part of the amount"));
+    }
+    Ok(freight)
+}
+
 fn text(pointer: &str, text: String) -> Result<String> {
     let length = text.chars().count();
     if (1..=TEXT_CHARS_MAX).contains(&length) {
@@ -53,10 +62,12 @@ impl wire::payments_server::Payments for Payments {
         let opened = async {
             let payment_id: PaymentId = id("/payment_id", &ask.payment_id)?;
             let order_id: OrderId = id("/order_id", &ask.order_id)?;
+            let due = amount(ask.amount)?;
             let terms = Terms {
                 order_id,
                 buyer: id("/account_id", &ask.account_id)?,
-                amount: amount(ask.amount)?,
+                amount: due,
+                freight: freight(ask.freight, due)?,
                 deadline: Timestamp::from_millis(ask.deadline),
                 subject: text("/subject", ask.subject)?,
             };
@@ -64,6 +75,20 @@ impl wire::payments_server::Payments for Payments {
             Ok(wire::OpenReply {})
         };
         answer(opened.await)
+    }
+
+    async fn accept_deposit(
+        &self,
+        request: Request<wire::AcceptDepositRequest>,
+    ) -> Result<Response<wire::AcceptDepositReply>, Status> {
+        let ask = request.into_inner();
+        let accepted = async {
+            let payment_id: PaymentId = id("/payment_id", &ask.payment_id)?;
+            let attempt_id: AttemptId = id("/attempt_id", &ask.attempt_id)?;
+            Payments::accept_deposit(self, payment_id, attempt_id, amount(ask.amount)?).await?;
+            Ok(wire::AcceptDepositReply {})
+        };
+        answer(accepted.await)
     }
 
     async fn close(

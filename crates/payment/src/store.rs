@@ -1,9 +1,13 @@
 //! Every SQL text of payment. `payment_payments`, `payment_attempts`, `payment_refunds` and `payment_postings` are
-//! the projection and can be rebuilt from the events; `payment_notifications`, `payment_quarantine`, `payment_alerts`
-//! and `payment_calls` are records of their own.
+//! the projection and can be rebuilt from the events; `payment_notifications`, `payment_quarantine`, `payment_alerts`,
+//! `payment_calls` and the two of `offline` are records of their own.
 
 pub mod alerts;
+pub mod bills;
 pub mod calls;
+pub mod cases;
+pub mod ledger;
+pub mod offline;
 pub mod project;
 pub mod quarantine;
 
@@ -19,7 +23,26 @@ pub fn migrations() -> Vec<Migration> {
         Migration::same(101, "quarantine and calls", quarantine),
         // Before there was quarantine, money of another amount made a payment `captured`.
         Migration::same(102, "quarantined status", include_str!("../migrations/102_quarantined_status.sql")),
+        // Its rows are built anew from the events, see `bring_up_to_date`.
+        Migration::same(103, "ledger", include_str!("../migrations/103_ledger.sql")),
+        Migration::same(104, "offline", include_str!("../migrations/104_offline.sql")),
+        Migration::same(105, "reconciliation", include_str!("../migrations/105_reconciliation.sql")),
     ]
+}
+
+/// In which shape the rows of a projection were written; 0 for the first.
+pub fn shape(q: &mut impl Query, projection: &str) -> Result<i64> {
+    let sql = "SELECT shape FROM payment_shapes WHERE projection = ?";
+    Ok(q.query_opt(sql, params![projection], |row| row.get(0))?.unwrap_or(0))
+}
+
+/// Says in which shape the rows of a projection are written.
+pub fn set_shape(tx: &mut Tx<'_>, projection: &str, shape: i64) -> Result<()> {
+    let insert = "INSERT INTO payment_shapes (projection, shape) VALUES (?, ?)";
+    if !tx.insert_new(insert, params![projection, shape])?.is_new() {
+        tx.execute("UPDATE payment_shapes SET shape = ? WHERE projection = ?", params![shape, projection])?;
+    }
+    Ok(())
 }
 
 /// A payment as the projection shows it.

@@ -1,6 +1,7 @@
 //! What operators may do to a shop: a small HTTP API on a Unix socket in the data folder of a running one, readable by its
 //! owner only. The command line speaks to it; with no shop running it serves the same routes to itself.
 
+mod books;
 mod lines;
 mod operations;
 
@@ -25,8 +26,9 @@ use serde::{Deserialize, Serialize};
 use tokio::net::UnixListener;
 
 pub use self::{
+    books::CaseLine,
     lines::{DeadLetterDetail, DeadLetterLine, Listed, SagaDetail, SagaLine, StepLine, TimerLine},
-    operations::{Operations, RebuildLine, RebuildReport, TableLine, operations},
+    operations::{KeysLine, Operations, RebuildLine, RebuildReport, TableLine, operations},
 };
 
 /// The socket's name in the data folder.

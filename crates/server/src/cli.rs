@@ -1,14 +1,17 @@
 //! The command line. What operators do to a shop is in `cli/operator.rs`.
 
+mod books;
 mod operator;
 
 use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, value_parser};
 
+pub use self::books::{Account, Figures, Ledger, Printed, Reconcile, TrialBalance};
 pub use self::operator::{
-    Backup, DeadLetterRef, DeadLetters, DeadLettersList, DropLetter, Events, Outbox, Rebuild, Restore, Saga,
-    SagaList, SagaRef, StaffAudit, StaffAuditList, StaffAuditPlace, StaffAuditVerify, Timers,
+    Backup, DeadLetterRef, DeadLetters, DeadLettersList, DropLetter, Events, Outbox, Payment, Rebuild,
+    ReloadKeys, Restore, Saga, SagaList, SagaRef, StaffAudit, StaffAuditList, StaffAuditPlace,
+    StaffAuditVerify, Timers,
 };
 use crate::config::OrdersConfig;
 
@@ -43,6 +46,14 @@ pub enum Command {
     /// List, look at, redrive or drop messages that could not be handled.
     #[command(subcommand)]
     DeadLetters(DeadLetters),
+    /// Look at the books of payment: every account, and what was posted to one.
+    #[command(subcommand)]
+    Ledger(Ledger),
+    /// Hold a day's bill of Alipay against payments and ledger. Exits 1 when they do not agree.
+    Reconcile(Reconcile),
+    /// Look after the providers of payment.
+    #[command(subcommand)]
+    Payment(Payment),
     /// List the durable timers, the next first.
     Timers(Timers),
     /// Print the stored events of one context or of all, oldest first.

@@ -4,12 +4,14 @@ mod admin_client;
 mod archive;
 mod audit;
 mod backup;
+mod books;
 mod configuration;
 mod demo_purchase;
 mod erasures;
 mod events;
 mod migrate;
 mod operate;
+mod payment;
 mod progress;
 mod reading;
 mod rebuild;
@@ -47,6 +49,9 @@ pub async fn run(cli: Cli) -> Result<ExitCode> {
         Some(Command::Saga(command)) => operate::saga(command).await,
         Some(Command::Outbox(args)) => operate::outbox(args).await,
         Some(Command::DeadLetters(command)) => operate::dead_letters(command).await,
+        Some(Command::Ledger(command)) => books::ledger(command).await,
+        Some(Command::Reconcile(args)) => books::reconcile(args).await,
+        Some(Command::Payment(command)) => payment::run(command).await,
         Some(Command::Timers(args)) => operate::timers(args).await,
         Some(Command::Events(args)) => events::run(args).await,
         Some(Command::Rebuild(args)) => rebuild::run(args).await,

@@ -37,6 +37,9 @@ pub struct Config {
     /// Orders.
     #[serde(default)]
     pub orders: OrdersConfig,
+    /// What is asked after the sale.
+    #[serde(default)]
+    pub aftersale: merx_aftersale::Policy,
     /// Payment.
     pub payment: PaymentConfig,
     /// Mails.
@@ -186,6 +189,7 @@ impl Config {
             self.http.limits.check(),
             self.accounts.check(),
             self.cart.check(),
+            self.aftersale.check(),
             self.payment.check(),
             self.notification().check(),
             self.objects.check(),

@@ -223,13 +223,8 @@ async fn load_account(shop: &Shop, account: &DemoAccount) -> Result<()> {
 /// `Invalid` when a key in the file is broken.
 pub fn sandbox_config(demo: &Demo) -> Result<merx_alipay_sandbox::Config> {
     let (merchant_key, alipay_key) = demo.sandbox_keys()?;
-    Ok(merx_alipay_sandbox::Config {
-        app_id: APP_ID.to_owned(),
-        seller_id: SELLER_ID.to_owned(),
-        merchant_key,
-        alipay_key,
-        public_url: demo.place.sandbox_url.clone(),
-    })
+    let url = demo.place.sandbox_url.as_str();
+    Ok(merx_alipay_sandbox::Config::new(APP_ID, SELLER_ID, merchant_key, alipay_key, url))
 }
 
 /// Where the buyers of the demo live.

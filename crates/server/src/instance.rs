@@ -7,7 +7,9 @@ use std::{
 
 use merx_kernel::{Clock, Currency, Entropy, Error, Result, Secret};
 use merx_notification::{MailConfig, Ways, WebhooksConfig};
-use merx_payment::{AlipayConfig, PaymentConfig, provider::Network};
+use merx_payment::{
+    AlipayConfig, Instructions, OfflineConfig, PaymentConfig, domain::Method, provider::Network,
+};
 use merx_platform::{
     Deps,
     objects::{FolderStore, ObjectStore, ObjectsConfig, ObjectsPlace},
@@ -40,22 +42,35 @@ pub enum Mode {
 /// `Invalid` when a key in the demo's file is broken.
 pub fn demo_config(data_dir: &Path, demo: &Demo, http: HttpConfig, orders: OrdersConfig) -> Result<Config> {
     let (_, sandbox_key) = demo.sandbox_keys()?;
-    let alipay = AlipayConfig {
-        app_id: demo::APP_ID.to_owned(),
-        seller_id: demo::SELLER_ID.to_owned(),
-        gateway_url: format!("{}/gateway.do", demo.place.sandbox_url),
-        private_key: Secret::new(demo.merchant_key.clone()),
-        alipay_public_key: sandbox_key.public_key()?.to_pem()?,
-        notify_url: format!("{}/v1/payments/alipay/notifications", demo.place.api_url),
-        return_url: None,
+    let alipay = AlipayConfig::new(
+        demo::APP_ID,
+        demo::SELLER_ID,
+        format!("{}/gateway.do", demo.place.sandbox_url),
+        Secret::new(demo.merchant_key.clone()),
+        sandbox_key.public_key()?.to_pem()?,
+        format!("{}/v1/payments/alipay/notifications", demo.place.api_url),
+    );
+    let told = |text: &str| Instructions::new(text).map(Some).map_err(Error::internal);
+    let offline = OfflineConfig {
+        bank_transfer: told(
+            "演示银行 6222 0000 0000 0000，户名：Merx 演示商店。 Demo bank, account 6222 0000 0000 0000.",
+        )?,
+        cash_on_delivery: told("把现金交给送货员。 Give the cash to whoever brings the parcel.")?,
+    };
+    let payment = PaymentConfig {
+        methods: Some(Method::ALL.to_vec()),
+        alipay: Some(alipay),
+        offline: Some(offline),
+        ..PaymentConfig::default()
     };
     Ok(Config {
         data_dir: data_dir.to_owned(),
         database: DatabaseConfig { url: demo.place.database_url.clone().map(Secret::new) },
         http,
         orders,
-        payment: PaymentConfig { alipay },
+        payment,
         cart: merx_cart::Settings::default(),
+        aftersale: merx_aftersale::Policy::default(),
         mail: MailConfig {
             url: Some(format!("folder:{}", absolute(&data_dir.join(files::MAILS))?.display())),
             public_url: demo.place.api_url.clone(),
@@ -138,6 +153,7 @@ pub fn settings(
         payment: config.payment.clone(),
         accounts: config.accounts.clone(),
         cart: config.cart,
+        aftersale: config.aftersale,
         signing_key: keys.signing,
         code_key: keys.codes,
         erasures: Some(config.data_dir.join(files::ERASURES)),

@@ -23,8 +23,17 @@ use crate::{
 };
 
 /// Every context, in the order of who asks whom.
-pub const CONTEXTS: &[&str] =
-    &["accounts", "catalogue", "inventory", "payment", "shipping", "notification", "cart", "ordering"];
+pub const CONTEXTS: &[&str] = &[
+    "accounts",
+    "catalogue",
+    "inventory",
+    "payment",
+    "shipping",
+    "notification",
+    "cart",
+    "ordering",
+    "aftersale",
+];
 
 /// The tables whose rows get positions.
 pub fn sequenced() -> Vec<SequencedTable> {
@@ -62,6 +71,8 @@ pub struct Settings {
     pub trusted_proxies: Vec<IpAddr>,
     /// Orders.
     pub ordering: merx_ordering::Settings,
+    /// What is asked after the sale.
+    pub aftersale: merx_aftersale::Policy,
     /// Payment.
     pub payment: PaymentConfig,
     /// Log-in.
@@ -101,6 +112,9 @@ pub struct Shop {
     cart: merx_cart::State,
     notification: merx_notification::State,
     ordering: merx_ordering::context::Ordering,
+    aftersale: merx_aftersale::AfterSale,
+    /// For operators.
+    pub payment: merx_payment::Payments,
     /// For demo data.
     pub catalogue: merx_catalogue::State,
     /// For demo data and the watch over orphans.
@@ -127,22 +141,7 @@ impl Shop {
     /// # Errors
     /// `Invalid` naming each wrong value of the settings.
     pub fn wire(mut deps: Deps, settings: Settings) -> Result<Self> {
-        let Settings {
-            limits,
-            trusted_proxies,
-            ordering,
-            payment,
-            accounts,
-            cart,
-            catalogue,
-            notification,
-            ways,
-            signing_key,
-            code_key,
-            erasures,
-            outbound,
-            topology,
-        } = settings;
+        let (limits, topology) = (settings.limits, settings.topology);
         let (mut modules, mut routes, mut services) = (Vec::new(), Vec::new(), Services::new());
         let asks = Asks::register(&deps.metrics);
         let mut join = |deps: &mut Deps, context: ContextModule| {
@@ -157,28 +156,36 @@ impl Shop {
             modules.push(context.module);
         };
 
-        let accounts = merx_accounts::State::with_code_key(&deps, accounts, &signing_key, &code_key)?;
-        if let Some(file) = erasures {
+        let (signing_key, code_key) = (settings.signing_key, settings.code_key);
+        let accounts =
+            merx_accounts::State::with_code_key(&deps, settings.accounts, &signing_key, &code_key)?;
+        if let Some(file) = settings.erasures {
             accounts.keep_erasures_in(file);
         }
         join(&mut deps, merx_accounts::module(&accounts, &limits));
-        let catalogue = merx_catalogue::State::new(&deps, catalogue);
+        let objects = settings.catalogue.objects.clone();
+        let catalogue = merx_catalogue::State::new(&deps, settings.catalogue);
         join(&mut deps, merx_catalogue::module(&catalogue, &limits));
         let inventory = merx_inventory::State::new(&deps);
         join(&mut deps, merx_inventory::module(&inventory, &limits));
-        let payment = merx_payment::module(&deps, &limits, &payment, outbound)?;
-        join(&mut deps, payment);
+        let payment = merx_payment::payments(&deps, &settings.payment, settings.outbound)?;
+        let context = merx_payment::context(&deps, &limits, &payment);
+        join(&mut deps, context);
         let (tariff, accounts_peer) = (merx_shipping::Tariff::default(), deps.peer("accounts")?);
         let shipping = merx_shipping::State::new(&deps, tariff, &accounts_peer);
         join(&mut deps, merx_shipping::module(&shipping, &limits));
-        let notification = merx_notification::State::new(&deps, &deps.peer("accounts")?, notification, ways)?;
+        let (notification, ways) = (settings.notification, settings.ways);
+        let notification = merx_notification::State::new(&deps, &accounts_peer, notification, ways)?;
         join(&mut deps, merx_notification::module(&notification, &limits));
-        let cart = merx_cart::State::new(&deps, cart)?;
+        let cart = merx_cart::State::new(&deps, settings.cart)?;
         join(&mut deps, merx_cart::module(&cart));
-        let ordering = merx_ordering::ordering(&deps, ordering)?;
+        let ordering = merx_ordering::ordering(&deps, settings.ordering)?;
         let module = merx_ordering::inner(&ordering);
         let context = ContextModule { module, routes: merx_ordering::routes(ordering.clone(), &limits) };
         join(&mut deps, context);
+        let policy = settings.aftersale;
+        let aftersale = merx_aftersale::after_sale(&deps, merx_aftersale::Settings { policy, objects })?;
+        join(&mut deps, merx_aftersale::module(&aftersale, &limits));
 
         routes.extend([crate::error_pages::route(), crate::order_link::route()]);
         Ok(Self {
@@ -190,10 +197,12 @@ impl Shop {
             cart,
             notification,
             ordering,
+            aftersale,
+            payment,
             catalogue,
             inventory,
             limits,
-            trusted_proxies,
+            trusted_proxies: settings.trusted_proxies,
         })
     }
 
@@ -214,12 +223,16 @@ impl Shop {
     /// `Internal` when the contexts do not fit together; what the database answers.
     pub async fn start(&self) -> Result<Running> {
         merx_accounts::start(&self.accounts, &self.deps).await?;
+        merx_payment::bring_up_to_date(&self.deps.db).await?;
+        self.payment.reconcile_daily().await?;
         merx_ordering::bring_up_to_date(&self.ordering).await?;
         let background = merx_platform::module::start(&self.deps, &self.modules)?;
         merx_inventory::start(&self.inventory, &self.deps.tasks);
+        merx_payment::start(&self.payment, &self.deps.tasks);
         merx_cart::start(&self.cart, &self.deps.tasks);
         merx_catalogue::start(&self.catalogue, &self.deps.tasks);
         merx_notification::start(&self.notification, &self.deps.tasks);
+        merx_aftersale::start(&self.aftersale, &self.deps.tasks);
         let db = self.deps.db.clone();
         let database: merx_http::Check = Arc::new(move || {
             let db = db.clone();

@@ -46,6 +46,7 @@ pub const PROVIDER: &[&str] = &[
     "provider.wrong_notification",
     "provider.gateway_timeout",
     "provider.gateway_unknown",
+    "provider.gateway_in_progress",
     "provider.half_answer",
     "provider.wrong_signature",
     "provider.pay_after_close",

@@ -404,6 +404,7 @@ fn settings(ways: Ways, outbound: Arc<dyn merx_payment::provider::Outbound>, top
         limits: generous_limits(),
         trusted_proxies: Vec::new(),
         ordering: merx_ordering::Settings::default(),
+        aftersale: merx_aftersale::Policy::default(),
         payment: alipay::payment_config(),
         accounts: many_from_one_network(),
         cart: merx_cart::Settings::default(),

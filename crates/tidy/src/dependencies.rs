@@ -13,6 +13,7 @@ pub const LAYERS: &[&[&str]] = &[
     &["http", "redis", "rabbit", "kafka", "etcd", "s3", "auditor", "alipay-sandbox"],
     &[
         "accounts",
+        "aftersale",
         "analytics",
         "cart",
         "catalogue",

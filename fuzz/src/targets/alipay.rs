@@ -3,8 +3,8 @@
 use std::sync::LazyLock;
 
 use merx_alipay::{
-    BeijingTime, Call, Close, Expected, Merchant, Notification, OutTradeNo, Outcome, Params, Precreate,
-    PrivateKey, PublicKey, Query, Refund, RefundQuery, Subject, Yuan, gateway,
+    BeijingTime, Bill, BillKind, Call, Close, Expected, Merchant, Notification, OutTradeNo, Outcome, Params,
+    Precreate, PrivateKey, PublicKey, Query, Refund, RefundQuery, Subject, Yuan, gateway,
 };
 use merx_kernel::{Currency, ErrorKind, Money, Timestamp};
 
@@ -103,5 +103,25 @@ fn conclude<C: Call>(
             !matches!(as_it_comes, Outcome::Done(_)) || fields.contains_key("sign"),
             "an answer without a signature was believed"
         );
+    }
+}
+
+/// A day's bill, as a ZIP or as the file of its details. What is read agrees with itself.
+pub fn bill(input: &[u8]) {
+    for read in [Bill::read(input), Bill::of_detail(input)] {
+        match read {
+            Ok(bill) => {
+                let counted = bill.sum_of(BillKind::Trade).0 + bill.sum_of(BillKind::Refund).0;
+                assert_eq!(counted, bill.lines.len() as u64);
+                for line in &bill.lines {
+                    assert!(line.amount.minor >= 0 && line.received.minor >= 0, "{line:?}");
+                    assert!(!line.out_trade_no.is_empty() && !line.trade_no.is_empty(), "{line:?}");
+                    assert!(line.kind == BillKind::Refund || line.out_request_no.is_none(), "{line:?}");
+                }
+            }
+            Err(error) => {
+                assert_eq!((error.kind(), error.code()), (ErrorKind::Invalid, "alipay.bill_invalid"))
+            }
+        }
     }
 }

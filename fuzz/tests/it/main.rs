@@ -56,6 +56,7 @@ macro_rules! targets {
 targets!(
     alipay_notification,
     alipay_answer,
+    alipay_bill,
     json_body,
     config,
     events,

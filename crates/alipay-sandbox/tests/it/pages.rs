@@ -95,7 +95,7 @@ async fn every_switch_is_described_and_its_example_arms_it() {
     let world = World::new().await;
     let told: Value = serde_json::from_str(&world.get("/sandbox/faults").await.body).unwrap();
     let switches = told["switches"].as_array().unwrap();
-    assert_eq!(switches.len(), 11, "one for each");
+    assert_eq!(switches.len(), 12, "one for each");
     let page = seen(&world, "/sandbox/faults").await;
     for switch in switches {
         let example = switch["example"].as_str().unwrap();
@@ -173,4 +173,26 @@ async fn switches_are_remembered_across_restarts() {
     second.tasks.shutdown(secs(5)).await.unwrap();
     let third = World::on(db, clock).await;
     assert!(third.sandbox.armed().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_person_reads_the_ledger_and_a_program_too() {
+    let world = World::new().await;
+    let page = seen(&world, "/ledger").await;
+    assert!(page.body.contains("No money has moved yet"), "{}", page.body);
+    world.paid("a1", 1_000).await;
+    let refund = merx_alipay::Refund {
+        out_trade_no: no("a1"),
+        refund_amount: Yuan::of_fen(250),
+        out_request_no: no("r1"),
+        refund_reason: None,
+    };
+    assert!(matches!(world.call(&refund).await, Outcome::Done(_)));
+    let page = seen(&world, "/ledger").await;
+    for text in ["¥10.00", "−¥2.50", "¥7.50", "/trades/a1", "r1", "2 entries"] {
+        assert!(page.body.contains(text), "{text} is missing in {}", page.body);
+    }
+    assert!(page.headers["content-security-policy"].to_str().unwrap().contains("default-src 'none'"));
+    let told: Value = serde_json::from_str(&world.get("/ledger").await.body).unwrap();
+    assert_eq!(told["entries"].as_array().unwrap().len(), 2);
 }

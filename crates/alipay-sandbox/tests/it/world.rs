@@ -97,6 +97,26 @@ impl World {
     }
 
     pub async fn on(db: Db, clock: Arc<dyn Clock>) -> Self {
+        Self::built(db, clock, |_| {}, |merchant| merchant).await
+    }
+
+    /// A double and a merchant set up otherwise than by bare keys and contents in the clear.
+    pub async fn set_up(
+        config: impl FnOnce(&mut Config),
+        merchant: impl FnOnce(Merchant) -> Merchant,
+    ) -> Self {
+        let clock: Arc<dyn Clock> =
+            Arc::new(VirtualClock::new(Timestamp::parse_rfc3339("2026-11-20T08:30:00Z").unwrap()));
+        let db = Db::inline(DbOptions::new(clock.clone()), &[]).unwrap();
+        Self::built(db, clock, config, merchant).await
+    }
+
+    async fn built(
+        db: Db,
+        clock: Arc<dyn Clock>,
+        set_up: impl FnOnce(&mut Config),
+        with: impl FnOnce(Merchant) -> Merchant,
+    ) -> Self {
         let entropy = Arc::new(SeededEntropy::new(7));
         let tasks = Tasks::new(clock.clone(), entropy.clone());
         let shop = Shop {
@@ -104,19 +124,20 @@ impl World {
             sent: Arc::default(),
             answer: Arc::new(Mutex::new(Arc::new(|_: &Sent| success()))),
         };
-        let config = Config {
-            app_id: APP.to_owned(),
-            seller_id: SELLER.to_owned(),
-            merchant_key: SHOP_KEY.public_key().unwrap(),
-            alipay_key: ALIPAY_KEY.clone(),
-            public_url: "http://alipay.example/".to_owned(),
-        };
+        let mut config = Config::new(
+            APP,
+            SELLER,
+            SHOP_KEY.public_key().unwrap(),
+            ALIPAY_KEY.clone(),
+            "http://alipay.example/",
+        );
+        set_up(&mut config);
         let started = Sandbox::start(config, db, clock.clone(), entropy, &tasks, Arc::new(shop.clone()));
         let (router, sandbox) = started.await.unwrap();
         let public = ALIPAY_KEY.public_key().unwrap();
         let merchant =
             Merchant::new("http://alipay.example/gateway.do", APP, SELLER, SHOP_KEY.clone(), public);
-        Self { router, sandbox, merchant, clock, tasks, shop }
+        Self { router, sandbox, merchant: with(merchant), clock, tasks, shop }
     }
 
     pub async fn fetch(&self, method: &str, url: &str, kind: &str, body: String) -> Page {
@@ -135,6 +156,13 @@ impl World {
             headers: parts.headers,
             body: String::from_utf8(bytes.to_vec()).unwrap(),
         }
+    }
+    /// What is no text.
+    pub async fn fetch_bytes(&self, url: &str) -> (StatusCode, Vec<u8>) {
+        let path = url.strip_prefix("http://alipay.example").unwrap_or(url);
+        let request = Request::get(path).body(Body::empty()).unwrap();
+        let (parts, body) = self.router.clone().oneshot(request).await.unwrap().into_parts();
+        (parts.status, body.collect().await.unwrap().to_bytes().to_vec())
     }
     pub async fn get(&self, url: &str) -> Page {
         self.fetch("GET", url, "", String::new()).await

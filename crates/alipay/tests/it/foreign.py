@@ -4,13 +4,18 @@ Reads one JSON object on standard input, writes one: {"ok": bool} or {"form": te
 """
 
 import base64
+import hashlib
 import json
 import sys
+from pathlib import Path
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
+from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives import padding as symmetric_padding
 from cryptography.hazmat.primitives.asymmetric import padding
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
 
 def verified(pem, text, sign):
@@ -26,11 +31,39 @@ def joined(params, without):
     return "&".join(f"{k}={params[k]}" for k in sorted(params) if k not in without).encode()
 
 
-def request(ask):
-    pairs = parse_qsl(urlsplit(ask["url"]).query) + parse_qsl(ask["body"])
-    params = dict(pairs)
-    assert len(params) == len(pairs)
-    return {"ok": verified(ask["key"], joined(params, {"sign"}), params["sign"])}
+def sn(certificate):
+    text = certificate.issuer.rfc4514_string() + str(certificate.serial_number)
+    return hashlib.md5(text.encode()).hexdigest()
+
+
+def numbers(folder):
+    """The serial numbers of certificate mode, from the certificates themselves."""
+    read = lambda name: x509.load_pem_x509_certificates((Path(folder) / name).read_bytes())
+    rsa = [c for c in read("root.pem") if c.signature_algorithm_oid.dotted_string.startswith("1.2.840.113549.1.1")]
+    return {"app_cert_sn": sn(read("app.pem")[0]), "alipay_root_cert_sn": "_".join(map(sn, rsa))}
+
+
+def decrypted(text, key):
+    decryptor = Cipher(algorithms.AES(base64.b64decode(key)), modes.CBC(bytes(16))).decryptor()
+    unpadder = symmetric_padding.PKCS7(128).unpadder()
+    padded = decryptor.update(base64.b64decode(text)) + decryptor.finalize()
+    return unpadder.update(padded) + unpadder.finalize()
+
+
+def requests(ask):
+    """Signed by the key, with the numbers of the certificates, and with content that is JSON once it is decrypted."""
+    wanted = numbers(ask["certificates"]) if ask["certified"] else {}
+    verdicts = []
+    for one in ask["requests"]:
+        pairs = parse_qsl(urlsplit(one["url"]).query) + parse_qsl(one["body"])
+        params = dict(pairs)
+        assert len(params) == len(pairs) and params["sign_type"] == "RSA2" and params["version"] == "1.0"
+        assert {k: params[k] for k in params if k.endswith("_cert_sn")} == wanted
+        assert params.get("encrypt_type") == ("AES" if ask["aes"] else None)
+        content = params["biz_content"]
+        json.loads(decrypted(content, ask["aes"]) if ask["aes"] else content)
+        verdicts.append(verified(ask["key"], joined(params, {"sign"}), params["sign"]))
+    return {"ok": verdicts}
 
 
 def notification(ask):
@@ -49,6 +82,8 @@ def answer(ask):
     text = ask["text"]
     start = text.index(ask["property"] + '":') + len(ask["property"]) + 2
     end = text.rindex(',"sign":')
+    if ',"alipay_cert_sn":' in text:
+        end = text.rindex(',"alipay_cert_sn":')
     return {"ok": verified(ask["key"], text[start:end].encode(), json.loads(text)["sign"])}
 
 

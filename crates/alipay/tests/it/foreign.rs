@@ -7,7 +7,10 @@ use std::{
 };
 
 use libtest_mimic::Trial;
-use merx_alipay::{Close, Method, PrivateKey, PublicKey, gateway};
+use merx_alipay::{
+    AppPay, BillDate, BillQuery, Close, ContentKey, Merchant, Method, Precreate, PrivateKey, PublicKey,
+    Query, Refund, RefundQuery, SignedRequest, WapPay, gateway,
+};
 use serde_json::{Value, json};
 
 use crate::world::{
@@ -68,14 +71,64 @@ fn public_pem(key: &PrivateKey) -> String {
     key.public_key().unwrap().to_pem().unwrap()
 }
 
+const AES_KEY: &str = "AAECAwQFBgcICQoLDA0ODw==";
+
+/// One request of each method, as it travels.
+fn each_request(merchant: &Merchant) -> Vec<(String, String)> {
+    let page = page_pay();
+    let (amount, subject, expiry) = (page.total_amount, page.subject.clone(), page.time_expire);
+    let notify = "http://shop.example/n?a=1&b=%20";
+    let wap =
+        WapPay::new(order_no(), amount, subject.clone(), expiry, notify).returning_to("http://shop.example/");
+    let app = AppPay::new(order_no(), amount, subject.clone(), expiry, notify);
+    let code = Precreate {
+        out_trade_no: order_no(),
+        total_amount: amount,
+        subject,
+        time_expire: expiry,
+        notify_url: notify.to_owned(),
+    };
+    let refund = Refund {
+        out_trade_no: order_no(),
+        refund_amount: amount,
+        out_request_no: order_no(),
+        refund_reason: Some("退货 & more = less".to_owned()),
+    };
+    let asked = RefundQuery { out_trade_no: order_no(), out_request_no: order_no() };
+    let bill = BillQuery::new(BillDate::of(now()));
+    let in_one = |signed: SignedRequest| (signed.url(), String::new());
+    vec![
+        in_one(merchant.sign(&page, now()).unwrap()),
+        in_one(merchant.sign(&wap, now()).unwrap()),
+        (String::new(), merchant.sign(&app, now()).unwrap().order_text()),
+        merchant.sign(&code, now()).unwrap().post(),
+        merchant.sign(&Query { out_trade_no: order_no() }, now()).unwrap().post(),
+        merchant.sign(&Close { out_trade_no: order_no() }, now()).unwrap().post(),
+        merchant.sign(&refund, now()).unwrap().post(),
+        merchant.sign(&asked, now()).unwrap().post(),
+        merchant.sign(&bill, now()).unwrap().post(),
+    ]
+}
+
+/// With bare keys, with certificates, with encrypted contents, and with both.
 fn python_verifies_our_requests() {
-    let close = merchant().sign(&Close { out_trade_no: order_no() }, now()).unwrap().post();
-    let page = (merchant().sign(&page_pay(), now()).unwrap().url(), String::new());
-    for (url, body) in [close, page] {
-        let ask =
-            |key: &PrivateKey| json!({"do": "request", "url": url, "body": body, "key": public_pem(key)});
-        assert_eq!(ask_python(&ask(&MERCHANT_KEY)), json!({"ok": true}));
-        assert_eq!(ask_python(&ask(&OTHER_KEY)), json!({"ok": false}));
+    let certified = |merchant: Merchant| {
+        let (app, alipay) = (include_str!("certificates/app.pem"), include_str!("certificates/alipay.pem"));
+        merchant.with_certificates(app, alipay, include_str!("certificates/root.pem")).unwrap()
+    };
+    let encrypted = |merchant: Merchant| merchant.with_content_key(ContentKey::parse(AES_KEY).unwrap());
+    let modes = [merchant(), certified(merchant()), encrypted(merchant()), encrypted(certified(merchant()))];
+    for (place, merchant) in modes.iter().enumerate() {
+        let requests: Vec<Value> =
+            each_request(merchant).iter().map(|(url, body)| json!({"url": url, "body": body})).collect();
+        let ask = |key: &PrivateKey| {
+            let (is_certified, aes) = (place % 2 == 1, (place > 1).then_some(AES_KEY));
+            json!({"do": "requests", "requests": requests, "key": public_pem(key), "certified": is_certified,
+                   "aes": aes, "certificates": concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/certificates")})
+        };
+        let all: Vec<bool> = vec![true; 9];
+        assert_eq!(ask_python(&ask(&MERCHANT_KEY)), json!({"ok": all}), "mode {place}");
+        assert_eq!(ask_python(&ask(&OTHER_KEY)), json!({"ok": vec![false; 9]}), "mode {place}");
     }
 }
 

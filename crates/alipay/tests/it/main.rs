@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod answers;
+mod bills;
+mod certificates;
 mod foreign;
 mod forms;
 mod keys;
@@ -44,6 +46,18 @@ fn main() {
         notifications::what_it_is_about,
         notifications::a_signed_one_with_a_broken_field_is_refused,
         notifications::a_subject_cannot_pose_as_fields,
+        certificates::serial_numbers_are_those_python_makes,
+        certificates::what_is_no_certificate_is_refused,
+        certificates::a_request_names_its_certificates_and_the_gateway_checks_them,
+        certificates::an_answer_counts_under_the_certificate_we_know_only,
+        certificates::contents_are_encrypted_as_python_does_it,
+        certificates::an_encrypted_call_is_read_and_answered_encrypted,
+        certificates::phones_and_apps_are_sent_what_is_theirs,
+        certificates::a_bill_is_of_one_day_of_beijing,
+        bills::a_bill_of_anothers_making_is_read,
+        bills::a_bill_without_lines_is_a_bill,
+        bills::what_is_not_whole_is_refused_with_its_line,
+        bills::a_file_that_is_no_bill_is_refused,
         mutations::no_mutation_of_a_signed_notification_is_accepted,
     ];
     trials.extend(foreign::trials());

@@ -176,6 +176,18 @@ fn the_facts_of_the_whole_life_keep_their_shape() {
 }
 
 #[test]
+fn after_sale_facts_keep_their_shape() {
+    golden(&merx_contracts::events::aftersale::CaseMoved {
+        case_id: Id::from_bits(8),
+        order_id: Id::from_bits(1),
+        account_id: Id::from_bits(2),
+        kind: "return".to_owned(),
+        status: "approved".to_owned(),
+        standing: "approved".to_owned(),
+    });
+}
+
+#[test]
 fn what_staff_did_keeps_its_shape_whoever_tells_it() {
     let acted = merx_contracts::events::staff::StaffActed {
         actor: Id::from_bits(2),

@@ -2,6 +2,7 @@
 
 pub mod cancel_order;
 pub mod confirm_receipt;
+pub mod grant;
 pub mod place_order;
 pub mod settle_payment;
 pub mod write_note;

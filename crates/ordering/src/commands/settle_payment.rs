@@ -20,8 +20,8 @@ use crate::{
     queries::orders::{self, Reader},
     reactions::order_deadline,
     sagas::{
-        fulfil_order::FulfilOrder, refund_late::RefundLate, refund_quarantined::RefundQuarantined,
-        refund_returned::RefundReturned,
+        accept_deposits::AcceptDeposits, fulfil_order::FulfilOrder, refund_late::RefundLate,
+        refund_quarantined::RefundQuarantined, refund_returned::RefundReturned,
     },
     store::{
         self,
@@ -127,7 +127,9 @@ fn follow(
 ) -> Result<Vec<NewSaga>> {
     match event {
         Some(Event::QuarantineAccepted(accepted)) => {
-            let mut sagas = vec![fulfil.clone()];
+            let deposits = AcceptDeposits::of(order_id, &accepted.kept, fulfil.started_at)?;
+            let deposits = NewSaga { traceparent: fulfil.traceparent.clone(), ..deposits };
+            let mut sagas = vec![fulfil.clone(), deposits];
             for surplus in &accepted.surplus {
                 let back = RefundLate::of_surplus(order_id, surplus, fulfil.started_at)?;
                 sagas.push(NewSaga { traceparent: fulfil.traceparent.clone(), ..back });

@@ -90,6 +90,10 @@ fn newest(name: &str, body: &str) -> Result<Event> {
         "ParcelCorrected" => read(name, body, Event::ParcelCorrected),
         "ReceiptConfirmed" => read(name, body, Event::ReceiptConfirmed),
         "OrderCompleted" => read(name, body, Event::OrderCompleted),
+        "AfterSaleRefundGranted" => read(name, body, Event::AfterSaleRefundGranted),
+        "AfterSaleRefunded" => read(name, body, Event::AfterSaleRefunded),
+        "ReplacementGranted" => read(name, body, Event::ReplacementGranted),
+        "AfterSaleMoved" => read(name, body, Event::AfterSaleMoved),
         _ => Err(Error::internal(format!("ordering knows no event `{name}`"))),
     }
 }

@@ -1,13 +1,13 @@
 //! The rules: what a command makes happen, or why it does not.
 
-use merx_contracts::ids::{AttemptId, OrderId, PaymentId, RefundId, ShipmentId};
+use merx_contracts::ids::{AfterSaleId, AttemptId, OrderId, PaymentId, RefundId, ShipmentId};
 use merx_kernel::{Error, Money, Timestamp};
 
 use super::{
     axes::{Axes, FulfilmentAxis, OrderAxis, PaymentAxis},
     event::{
-        CancelReason, CancellationRefused, CancellationRequested, Event, OpenedShipment,
-        OrderAwaitingPayment, OrderCancelled, OrderPlaced, OrderRejected, ReceivedBy,
+        AfterSaleMoved, CancelReason, CancellationRefused, CancellationRequested, Event, OpenedShipment,
+        OrderAwaitingPayment, OrderCancelled, OrderPlaced, OrderRejected, ReceivedBy, ReplacementGranted,
     },
     goods::{self, Shipment},
     money,
@@ -82,6 +82,22 @@ pub enum Command {
     },
     /// They count as received.
     ConfirmReceipt(ReceivedBy),
+    /// Set money aside for an after-sale case.
+    GrantRefund {
+        /// The case.
+        case_id: AfterSaleId,
+        /// How much.
+        amount: Money,
+    },
+    /// Shipments replace goods of it.
+    GrantReplacement {
+        /// The case.
+        case_id: AfterSaleId,
+        /// The shipments.
+        shipments: Vec<ShipmentId>,
+    },
+    /// An after-sale case moved.
+    RecordAfterSale(AfterSaleMoved),
 }
 
 /// Why a command does not happen.
@@ -119,6 +135,8 @@ pub enum Rejection {
     NotQuarantined,
     /// What was captured does not pay it.
     CapturedTooLittle,
+    /// More is to go back than is held of what was paid.
+    RefundAbovePaid,
     /// A shipment holds more than is left of the order.
     ShippedTooMuch,
     /// The table has no such move from here.
@@ -144,6 +162,7 @@ impl Rejection {
             Self::RefundDiffers => "ordering.refund_differs",
             Self::NotQuarantined => "ordering.not_quarantined",
             Self::CapturedTooLittle => "ordering.captured_too_little",
+            Self::RefundAbovePaid => "ordering.refund_above_paid",
             Self::ShippedTooMuch => "ordering.shipped_too_much",
             Self::MoveNotAllowed => "ordering.move_not_allowed",
         }
@@ -169,6 +188,7 @@ impl Rejection {
             Self::RefundDiffers => "The refund gave back another amount than was asked for.",
             Self::NotQuarantined => "No money of this order waits for a decision.",
             Self::CapturedTooLittle => "What was captured in the order's currency is less than its total.",
+            Self::RefundAbovePaid => "Less than that is held of what was paid for the order.",
             Self::ShippedTooMuch => "The shipment holds more than is left of the order.",
             Self::MoveNotAllowed => "The order cannot do this from where it stands.",
         }
@@ -212,6 +232,9 @@ fn rule(order: &Order, command: &Command, facts: &Facts) -> Result<Vec<Event>, R
         (Some(axes), _) => axes,
     };
     let one = |event| Ok(vec![event]);
+    if shipment_of(command).is_some_and(|shipment_id| order.replaces(shipment_id)) {
+        return Ok(Vec::new());
+    }
     match command {
         Command::Place(_) => Err(Rejection::OrderExists),
         Command::Reject(refusal) => match axes.order {
@@ -256,6 +279,43 @@ fn rule(order: &Order, command: &Command, facts: &Facts) -> Result<Vec<Event>, R
             goods::record_correction(order, *shipment_id, carrier, tracking_number)
         }
         Command::ConfirmReceipt(by) => goods::confirm_receipt(order, *by),
+        Command::GrantRefund { .. } | Command::GrantReplacement { .. } | Command::RecordAfterSale(_) => {
+            after_sale(order, axes, command)
+        }
+    }
+}
+
+fn after_sale(order: &Order, axes: Axes, command: &Command) -> Result<Vec<Event>, Rejection> {
+    let one = |event| Ok(vec![event]);
+    match command {
+        Command::GrantRefund { case_id, amount } => money::grant_refund(order, *case_id, *amount),
+        Command::GrantReplacement { case_id, .. } if order.replacements.contains_key(case_id) => {
+            Ok(Vec::new())
+        }
+        Command::GrantReplacement { case_id, shipments } => {
+            money::sold(order)?;
+            let (case_id, shipments) = (*case_id, shipments.clone());
+            one(Event::ReplacementGranted(ReplacementGranted { case_id, shipments }))
+        }
+        Command::RecordAfterSale(moved)
+            if order.cases.get(&moved.case_id) == Some(&moved.status)
+                && axes.after_sale == moved.standing =>
+        {
+            Ok(Vec::new())
+        }
+        Command::RecordAfterSale(moved) => one(Event::AfterSaleMoved(moved.clone())),
+        _ => Ok(Vec::new()),
+    }
+}
+
+/// The shipment something is told of.
+fn shipment_of(command: &Command) -> Option<ShipmentId> {
+    match command {
+        Command::RecordShipment(shipment) => Some(shipment.shipment_id),
+        Command::RecordDelivery(shipment_id)
+        | Command::RecordReturn(shipment_id)
+        | Command::RecordCorrection { shipment_id, .. } => Some(*shipment_id),
+        _ => None,
     }
 }
 

@@ -1,13 +1,13 @@
 //! What can happen to an order. No personal data: the address is an id, the buyer an account id.
 
 use merx_contracts::ids::{
-    AccountId, AddressId, AttemptId, CartId, PaymentId, ProductId, RefundId, ShipmentId, Sku,
+    AccountId, AddressId, AfterSaleId, AttemptId, CartId, PaymentId, ProductId, RefundId, ShipmentId, Sku,
 };
 use merx_kernel::{Money, Quantity, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::transitions::Step;
+use super::{axes::AfterSaleAxis, transitions::Step};
 
 /// One text in the languages the product speaks.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -270,6 +270,48 @@ pub struct ReceiptConfirmed {
     pub by: ReceivedBy,
 }
 
+/// Money was set aside for a refund after the sale.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AfterSaleRefundGranted {
+    /// The after-sale case.
+    pub case_id: AfterSaleId,
+    /// What goes back of each attempt's money.
+    pub refunds: Vec<SurplusReceived>,
+}
+
+/// Money set aside for a refund after the sale went back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AfterSaleRefunded {
+    /// The refund.
+    pub refund_id: RefundId,
+    /// How much.
+    pub amount: Money,
+    /// Nothing of the order's money is held any more.
+    pub everything: bool,
+}
+
+/// Shipments that replace goods of the order; what is told of them is no news of the order's own goods.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReplacementGranted {
+    /// The after-sale case.
+    pub case_id: AfterSaleId,
+    /// The shipments.
+    pub shipments: Vec<ShipmentId>,
+}
+
+/// An after-sale case of the order moved.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AfterSaleMoved {
+    /// The case.
+    pub case_id: AfterSaleId,
+    /// What was asked, in after-sale's word.
+    pub kind: String,
+    /// Where the case stands, in after-sale's word.
+    pub status: String,
+    /// Where all cases of the order stand together.
+    pub standing: AfterSaleAxis,
+}
+
 /// An event without content of its own.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Happened {}
@@ -320,6 +362,14 @@ pub enum Event {
     ReceiptConfirmed(ReceiptConfirmed),
     /// Nothing is owed by anybody.
     OrderCompleted(Happened),
+    /// See [`AfterSaleRefundGranted`].
+    AfterSaleRefundGranted(AfterSaleRefundGranted),
+    /// See [`AfterSaleRefunded`].
+    AfterSaleRefunded(AfterSaleRefunded),
+    /// See [`ReplacementGranted`].
+    ReplacementGranted(ReplacementGranted),
+    /// See [`AfterSaleMoved`].
+    AfterSaleMoved(AfterSaleMoved),
 }
 
 impl Event {
@@ -347,6 +397,10 @@ impl Event {
             Self::ParcelCorrected(_) => "ParcelCorrected",
             Self::ReceiptConfirmed(_) => "ReceiptConfirmed",
             Self::OrderCompleted(_) => "OrderCompleted",
+            Self::AfterSaleRefundGranted(_) => "AfterSaleRefundGranted",
+            Self::AfterSaleRefunded(_) => "AfterSaleRefunded",
+            Self::ReplacementGranted(_) => "ReplacementGranted",
+            Self::AfterSaleMoved(_) => "AfterSaleMoved",
         }
     }
 
@@ -381,6 +435,11 @@ impl Event {
             Self::ParcelCorrected(_) => Step::CorrectParcel,
             Self::ReceiptConfirmed(_) => Step::ConfirmReceipt,
             Self::OrderCompleted(_) => Step::Complete,
+            Self::AfterSaleRefundGranted(_) => Step::GrantRefund,
+            Self::AfterSaleRefunded(AfterSaleRefunded { everything: true, .. }) => Step::RefundAfterSaleLast,
+            Self::AfterSaleRefunded(_) => Step::RefundAfterSaleSome,
+            Self::ReplacementGranted(_) => Step::GrantReplacement,
+            Self::AfterSaleMoved(AfterSaleMoved { standing, .. }) => Step::MoveAfterSale(*standing),
         }
     }
 }

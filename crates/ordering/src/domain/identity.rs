@@ -2,7 +2,7 @@
 //! one sentence).
 
 use aws_lc_rs::digest::{SHA256, digest};
-use merx_contracts::ids::{AttemptId, OrderId, RefundId};
+use merx_contracts::ids::{AfterSaleId, AttemptId, OrderId, RefundId};
 use merx_kernel::Id;
 
 /// The one refund of an attempt's money: the first 128 bits of a SHA-256 over purpose, order and attempt.
@@ -13,6 +13,11 @@ pub fn refund_of(order: OrderId, attempt: AttemptId) -> RefundId {
 /// The refund of what an attempt brought above what was kept of it; what was kept may still go back under [`refund_of`].
 pub fn surplus_refund_of(order: OrderId, attempt: AttemptId) -> RefundId {
     Id::from_bits(fingerprint_bits(&[b"surplus refund", &order.to_bytes(), &attempt.to_bytes()]))
+}
+
+/// The refund of what goes back of an attempt's money for an after-sale case.
+pub fn after_sale_refund_of(case: AfterSaleId, attempt: AttemptId) -> RefundId {
+    Id::from_bits(fingerprint_bits(&[b"after-sale refund", &case.to_bytes(), &attempt.to_bytes()]))
 }
 
 /// The first 128 bits of a SHA-256 over the parts, each with its length before it.

@@ -1,16 +1,16 @@
 //! The rules of money: what pays the order, what waits for a person, what goes back.
 
-use merx_contracts::ids::{AttemptId, OrderId, RefundId};
+use merx_contracts::ids::{AfterSaleId, AttemptId, OrderId, RefundId};
 use merx_kernel::Money;
 
 use super::{
     axes::{OrderAxis, PaymentAxis},
     decide::{Facts, Rejection},
     event::{
-        CancelReason, Event, MoneyReceived, OrderCancelled, QuarantineAccepted, SurplusReceived,
-        SurplusRefunded,
+        AfterSaleRefundGranted, AfterSaleRefunded, CancelReason, Event, MoneyReceived, OrderCancelled,
+        QuarantineAccepted, SurplusReceived, SurplusRefunded,
     },
-    identity::{refund_of, surplus_refund_of},
+    identity::{after_sale_refund_of, refund_of, surplus_refund_of},
     order::{Order, Settled},
 };
 
@@ -59,12 +59,57 @@ pub(super) fn record_refund(
     if surplus.refunded {
         return Ok(Vec::new());
     }
+    let Some(axes) = order.axes else { return Err(Rejection::OrderUnknown) };
+    if surplus.case_id.is_some() {
+        let everything = order.held_minor() == amount.minor;
+        return Ok(vec![Event::AfterSaleRefunded(AfterSaleRefunded { refund_id, amount, everything })]);
+    }
     let refund = SurplusRefunded { refund_id, amount, outstanding: order.outstanding_surpluses(refund_id) };
-    Ok(vec![match order.axes.map(|axes| axes.payment) {
-        Some(PaymentAxis::Overpaid) => Event::OverpaymentRefunded(refund),
-        Some(PaymentAxis::Captured | PaymentAxis::PartRefunded) => Event::OrderRefunded(refund),
+    Ok(vec![match (axes.order, axes.payment) {
+        (OrderAxis::Confirmed | OrderAxis::Completed, _) => Event::OverpaymentRefunded(refund),
+        (_, PaymentAxis::Captured | PaymentAxis::PartRefunded) => Event::OrderRefunded(refund),
         _ => Event::LatePaymentRefunded(refund),
     }])
+}
+
+/// Sets money of a paid order aside for an after-sale case: from then on no cancellation gives it back.
+pub(super) fn grant_refund(
+    order: &Order,
+    case_id: AfterSaleId,
+    amount: Money,
+) -> Result<Vec<Event>, Rejection> {
+    if order.granted(case_id).next().is_some() {
+        let granted: i64 = order.granted(case_id).map(|(_, part)| part.amount.minor).sum();
+        return if granted == amount.minor { Ok(Vec::new()) } else { Err(Rejection::RefundDiffers) };
+    }
+    sold(order)?;
+    let mut owed = amount.minor;
+    let mut refunds = Vec::new();
+    for (attempt_id, paid) in &order.paid {
+        let taken = if paid.currency == amount.currency { paid.minor.min(owed) } else { 0 };
+        if taken > 0 {
+            owed -= taken;
+            refunds.push(SurplusReceived {
+                attempt_id: *attempt_id,
+                amount: Money::new(taken, paid.currency),
+                refund_id: after_sale_refund_of(case_id, *attempt_id),
+            });
+        }
+    }
+    if owed != 0 || refunds.is_empty() {
+        return Err(Rejection::RefundAbovePaid);
+    }
+    Ok(vec![Event::AfterSaleRefundGranted(AfterSaleRefundGranted { case_id, refunds })])
+}
+
+/// Whether an order is paid and goes on.
+pub(super) fn sold(order: &Order) -> Result<(), Rejection> {
+    match order.axes.map(|axes| axes.order) {
+        None => Err(Rejection::OrderUnknown),
+        Some(OrderAxis::Placed | OrderAxis::AwaitingPayment) => Err(Rejection::NotPaid),
+        Some(OrderAxis::Rejected | OrderAxis::Cancelled) => Err(Rejection::OrderEnded),
+        Some(OrderAxis::Confirmed | OrderAxis::Completed) => Ok(()),
+    }
 }
 
 /// Everything that was paid for the order, as it goes back.

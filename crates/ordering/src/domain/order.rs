@@ -1,15 +1,15 @@
 //! The state an order's events add up to.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use merx_contracts::ids::{AttemptId, RefundId, ShipmentId, Sku};
+use merx_contracts::ids::{AfterSaleId, AttemptId, RefundId, ShipmentId, Sku};
 use merx_kernel::{Currency, Money, Quantity};
 
 use super::{
     axes::{Axes, OrderAxis},
     event::{
         CancelReason, Event, OrderCancelled, OrderPlaced, OrderShipped, PackedLine, QuarantineAccepted,
-        SurplusReceived, SurplusRefunded,
+        SurplusReceived,
     },
     transitions,
 };
@@ -23,6 +23,8 @@ pub struct Surplus {
     pub amount: Money,
     /// It went back.
     pub refunded: bool,
+    /// The after-sale case it goes back for; `None` for money that was never owed, or that a cancellation gives back.
+    pub case_id: Option<AfterSaleId>,
 }
 
 /// One shipment of the order.
@@ -74,6 +76,10 @@ pub struct Order {
     pub opened: bool,
     /// Its shipments.
     pub parcels: BTreeMap<ShipmentId, Parcel>,
+    /// Its after-sale cases, and where each stands in after-sale's word.
+    pub cases: BTreeMap<AfterSaleId, String>,
+    /// The shipments that replace goods of it, by after-sale case.
+    pub replacements: BTreeMap<AfterSaleId, BTreeSet<ShipmentId>>,
     /// Events so far seen that the table did not allow; always 0 for a stream this code wrote.
     pub illegal_events: u32,
 }
@@ -108,7 +114,7 @@ impl Order {
             }
             Event::LatePaymentRefunded(refund)
             | Event::OverpaymentRefunded(refund)
-            | Event::OrderRefunded(refund) => self.settle_surplus(refund),
+            | Event::OrderRefunded(refund) => self.settle_surplus(refund.refund_id),
             Event::FulfilmentOpened(opened) => {
                 self.opened = true;
                 for shipment in &opened.shipments {
@@ -128,6 +134,19 @@ impl Order {
                 parcel.carrier.clone_from(&corrected.carrier);
                 parcel.tracking_number.clone_from(&corrected.tracking_number);
             }),
+            Event::AfterSaleRefundGranted(granted) => {
+                for part in &granted.refunds {
+                    self.set_aside(part, granted.case_id);
+                }
+            }
+            Event::AfterSaleRefunded(refund) => self.settle_surplus(refund.refund_id),
+            Event::ReplacementGranted(granted) => {
+                let shipments = granted.shipments.iter().copied().collect();
+                self.replacements.insert(granted.case_id, shipments);
+            }
+            Event::AfterSaleMoved(moved) => {
+                self.cases.insert(moved.case_id, moved.status.clone());
+            }
             Event::OrderRejected(_)
             | Event::OrderAwaitingPayment(_)
             | Event::ReceiptConfirmed(_)
@@ -171,14 +190,37 @@ impl Order {
     }
 
     fn add_surplus(&mut self, event: &SurplusReceived) {
-        let surplus = Surplus { attempt_id: event.attempt_id, amount: event.amount, refunded: false };
-        self.surplus.insert(event.refund_id, surplus);
+        let SurplusReceived { attempt_id, amount, refund_id } = *event;
+        self.surplus.insert(refund_id, Surplus { attempt_id, amount, refunded: false, case_id: None });
     }
 
-    fn settle_surplus(&mut self, event: &SurplusRefunded) {
-        if let Some(surplus) = self.surplus.get_mut(&event.refund_id) {
+    /// What paid the order pays it no more, and goes back.
+    fn set_aside(&mut self, part: &SurplusReceived, case_id: AfterSaleId) {
+        if let Some(paid) = self.paid.get_mut(&part.attempt_id) {
+            paid.minor -= part.amount.minor;
+        }
+        self.paid.retain(|_, amount| amount.minor != 0);
+        self.add_surplus(part);
+        if let Some(surplus) = self.surplus.get_mut(&part.refund_id) {
+            surplus.case_id = Some(case_id);
+        }
+    }
+
+    fn settle_surplus(&mut self, refund_id: RefundId) {
+        if let Some(surplus) = self.surplus.get_mut(&refund_id) {
             surplus.refunded = true;
         }
+    }
+
+    /// What was set aside for an after-sale case, by the refunds it goes back under.
+    pub fn granted(&self, case_id: AfterSaleId) -> impl Iterator<Item = (RefundId, &Surplus)> {
+        let of_case = self.surplus.iter().filter(move |(_, surplus)| surplus.case_id == Some(case_id));
+        of_case.map(|(id, surplus)| (*id, surplus))
+    }
+
+    /// Whether a shipment replaces goods, and is none of the order's own.
+    pub fn replaces(&self, shipment_id: ShipmentId) -> bool {
+        self.replacements.values().any(|shipments| shipments.contains(&shipment_id))
     }
 
     /// The lines, or all of the order where an old event names none.

@@ -1,6 +1,6 @@
 //! The table: which step moves which axis from where to where. `docs/order-states.md` is written from it.
 
-use super::axes::{Axes, Axis, FulfilmentAxis as F, OrderAxis as O, PaymentAxis as P};
+use super::axes::{AfterSaleAxis as A, Axes, Axis, FulfilmentAxis as F, OrderAxis as O, PaymentAxis as P};
 
 /// What an event does to the axes. One event name can be two steps when its content decides the move.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -61,6 +61,16 @@ pub enum Step {
     ConfirmReceipt,
     /// `OrderCompleted`.
     Complete,
+    /// `AfterSaleRefundGranted`.
+    GrantRefund,
+    /// `AfterSaleRefunded` while money of the order is held.
+    RefundAfterSaleSome,
+    /// `AfterSaleRefunded`, and nothing is held any more.
+    RefundAfterSaleLast,
+    /// `ReplacementGranted`.
+    GrantReplacement,
+    /// `AfterSaleMoved`, to where all cases stand now.
+    MoveAfterSale(A),
 }
 
 /// From which values of one axis a step may be taken, and where it leads; `None` leaves the axis as it is.
@@ -92,6 +102,8 @@ pub struct Transition {
     pub payment: Move<P>,
     /// The goods.
     pub fulfilment: Move<F>,
+    /// After the sale.
+    pub after_sale: Move<A>,
 }
 
 const fn row(
@@ -101,19 +113,23 @@ const fn row(
     payment: Move<P>,
     fulfilment: Move<F>,
 ) -> Transition {
-    Transition { step, title, order, payment, fulfilment }
+    Transition { step, title, order, payment, fulfilment, after_sale: keep(A::ALL) }
+}
+const fn moved(standing: A, title: &'static str) -> Transition {
+    let after_sale = go(A::ALL, standing);
+    Transition { after_sale, ..row(Step::MoveAfterSale(standing), title, PAID_ONCE, keep(P::ALL), ANYWHERE) }
 }
 
 const UNSENT: Move<F> = keep(&[F::None]);
 const UNSENT_OR_BACK: Move<F> = keep(&[F::None, F::Shipped, F::Delivered]);
 const SENT: Move<F> = keep(&[F::PartShipped, F::Shipped, F::Delivered, F::Received]);
-const HELD: Move<P> = keep(&[P::Captured, P::Overpaid]);
+const HELD: Move<P> = keep(&[P::Captured, P::Overpaid, P::PartRefunded, P::Refunded]);
+const PAID_ONCE: Move<O> = keep(&[O::Confirmed, O::Completed, O::Cancelled]);
 const ENDED_OR_ENDING: Move<O> = keep(&[O::Rejected, O::AwaitingPayment, O::Cancelled]);
 const SOLD: Move<O> = keep(&[O::Confirmed, O::Completed]);
 const ANYWHERE: Move<F> = keep(F::ALL);
 
-/// Every move after `OrderPlaced`, which alone makes an order ([`Axes::INITIAL`]). The after-sale axis has no
-/// move yet and stays `none`.
+/// Every move after `OrderPlaced`, which alone makes an order ([`Axes::INITIAL`]).
 pub const TRANSITIONS: &[Transition] = &[
     row(Step::Reject, "OrderRejected", go(&[O::Placed], O::Rejected), keep(&[P::None]), UNSENT),
     row(
@@ -158,6 +174,13 @@ pub const TRANSITIONS: &[Transition] = &[
         go(&[O::Confirmed], O::Cancelled),
         go(&[P::Captured, P::Overpaid], P::Captured),
         UNSENT,
+    ),
+    row(
+        Step::CancelPaid,
+        "OrderCancelled (paid; a part went back after the sale)",
+        go(&[O::Confirmed], O::Cancelled),
+        keep(&[P::PartRefunded]),
+        keep(&[F::None, F::Shipped, F::Delivered]),
     ),
     row(
         Step::CancelPaid,
@@ -244,6 +267,27 @@ pub const TRANSITIONS: &[Transition] = &[
         ANYWHERE,
     ),
     row(
+        Step::ReceiveOverpayment,
+        "OverpaymentReceived (some went back after the sale)",
+        SOLD,
+        keep(&[P::PartRefunded, P::Refunded]),
+        ANYWHERE,
+    ),
+    row(
+        Step::RefundOverpaymentSome,
+        "OverpaymentRefunded (some went back after the sale)",
+        SOLD,
+        keep(&[P::PartRefunded, P::Refunded]),
+        ANYWHERE,
+    ),
+    row(
+        Step::RefundOverpaymentLast,
+        "OverpaymentRefunded (the last; some went back after the sale)",
+        SOLD,
+        keep(&[P::PartRefunded, P::Refunded]),
+        ANYWHERE,
+    ),
+    row(
         Step::RefundOverpaymentSome,
         "OverpaymentRefunded (more to go back)",
         SOLD,
@@ -296,6 +340,34 @@ pub const TRANSITIONS: &[Transition] = &[
         go(&[F::Shipped, F::Delivered], F::Received),
     ),
     row(Step::Complete, "OrderCompleted", go(&[O::Confirmed], O::Completed), HELD, keep(&[F::Received])),
+    row(Step::GrantRefund, "AfterSaleRefundGranted", SOLD, HELD, ANYWHERE),
+    row(Step::GrantReplacement, "ReplacementGranted", SOLD, HELD, ANYWHERE),
+    row(
+        Step::RefundAfterSaleSome,
+        "AfterSaleRefunded (more is held)",
+        PAID_ONCE,
+        go(&[P::Captured, P::Overpaid, P::PartRefunded, P::Refunded], P::PartRefunded),
+        ANYWHERE,
+    ),
+    row(
+        Step::RefundAfterSaleSome,
+        "AfterSaleRefunded (late money is held)",
+        keep(&[O::Cancelled]),
+        keep(&[P::Late]),
+        ANYWHERE,
+    ),
+    row(
+        Step::RefundAfterSaleLast,
+        "AfterSaleRefunded (nothing more is held)",
+        PAID_ONCE,
+        go(&[P::Captured, P::Overpaid, P::PartRefunded, P::Late, P::Refunded], P::Refunded),
+        ANYWHERE,
+    ),
+    moved(A::Requested, "AfterSaleMoved (something waits for an answer)"),
+    moved(A::Approved, "AfterSaleMoved (goods may come back)"),
+    moved(A::Returned, "AfterSaleMoved (goods or their money are being settled)"),
+    moved(A::Exchanged, "AfterSaleMoved (the last case ended with a replacement)"),
+    moved(A::Closed, "AfterSaleMoved (the last case ended)"),
 ];
 
 /// The axes after `step`, or `None` when the table has no row for it from here. `current` is `None` before
@@ -309,12 +381,13 @@ pub fn next(current: Option<Axes>, step: Step) -> Option<Axes> {
             && row.order.from.contains(&axes.order)
             && row.payment.from.contains(&axes.payment)
             && row.fulfilment.from.contains(&axes.fulfilment)
+            && row.after_sale.from.contains(&axes.after_sale)
     })?;
     Some(Axes {
         order: row.order.to.unwrap_or(axes.order),
         payment: row.payment.to.unwrap_or(axes.payment),
         fulfilment: row.fulfilment.to.unwrap_or(axes.fulfilment),
-        after_sale: axes.after_sale,
+        after_sale: row.after_sale.to.unwrap_or(axes.after_sale),
     })
 }
 
@@ -327,11 +400,10 @@ pub fn markdown() -> String {
         "An order has four independent axes, each derived from its events. A step is legal only when every axis\n",
         "stands in its column; what is not in the table is refused. `a → b` moves the axis, a value alone leaves\n",
         "it where it is. `OrderPlaced` makes the order: placed, payment none, fulfilment none, after-sale none.\n",
-        "The after-sale axis has no move yet.\n\n",
-        "| event | order | payment | fulfilment |\n|---|---|---|---|\n",
+        "\n| event | order | payment | fulfilment | after-sale |\n|---|---|---|---|---|\n",
     ));
     for row in TRANSITIONS {
-        let cells = [cell(&row.order), cell(&row.payment), cell(&row.fulfilment)];
+        let cells = [cell(&row.order), cell(&row.payment), cell(&row.fulfilment), cell(&row.after_sale)];
         out.push_str(&format!("| {} | {} |\n", row.title, cells.join(" | ")));
     }
     out.push_str("\n## The values\n\n");
@@ -342,7 +414,8 @@ pub fn markdown() -> String {
     out.push_str(
         "\n## What the buyer is told\n\n| order | payment | fulfilment | status |\n|---|---|---|---|\n",
     );
-    for axes in reachable() {
+    let told = reachable().into_iter().map(|axes| Axes { after_sale: A::None, ..axes });
+    for axes in told.collect::<std::collections::BTreeSet<_>>() {
         let status = serde_json::to_value(axes.buyer_status()).unwrap_or_default();
         let status = status.as_str().unwrap_or_default().to_owned();
         let (order, payment, goods) = (axes.order.name(), axes.payment.name(), axes.fulfilment.name());

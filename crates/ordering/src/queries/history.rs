@@ -14,8 +14,9 @@ use crate::{
     domain::Event,
     publish,
     sagas::{
-        cancel_paid::CancelPaid, close_order::CloseOrder, fulfil_order::FulfilOrder, place_order::PlaceOrder,
-        refund_late::RefundLate, refund_quarantined::RefundQuarantined, refund_returned::RefundReturned,
+        accept_deposits::AcceptDeposits, cancel_paid::CancelPaid, close_order::CloseOrder,
+        fulfil_order::FulfilOrder, place_order::PlaceOrder, refund_late::RefundLate,
+        refund_quarantined::RefundQuarantined, refund_returned::RefundReturned,
     },
     store::CONTEXT,
 };
@@ -67,6 +68,7 @@ impl History {
                 }
                 Event::QuarantineAccepted(accepted) => {
                     (paid, quarantined) = (true, false);
+                    begun.push((AcceptDeposits::id(order_id), AcceptDeposits::NAME));
                     let back = accepted.surplus.iter();
                     begun.extend(back.map(|s| (RefundLate::id(s.refund_id), RefundLate::NAME)));
                 }
@@ -112,7 +114,7 @@ impl History {
         let mut told: BTreeSet<String> = BTreeSet::new();
         for happened in &self.happened {
             if let Some(cause) = &happened.traced.caused_by
-                && cause.kind != CauseKind::Saga
+                && !matches!(cause.kind, CauseKind::Saga | CauseKind::Ask)
                 && told.insert(self.cause_id(cause))
             {
                 let entry = self.cause(cause, happened);
@@ -152,11 +154,17 @@ impl History {
 
     fn event(&self, happened: &Happened) -> TimelineEntry {
         let cause = happened.traced.caused_by.as_ref();
-        let caused_by = cause.map(|cause| self.cause_id(cause));
+        let shown = cause.filter(|cause| cause.kind != CauseKind::Ask);
+        let caused_by = shown.map(|cause| self.cause_id(cause));
         let id = self.event_id(happened.version);
         let mut event = entry(id, "event", &happened.name, happened, caused_by);
         event.actor = cause.and_then(|cause| cause.actor).map(|actor| actor.to_string());
         event.detail.insert("version".to_owned(), happened.version.to_string());
+        if let Event::AfterSaleMoved(moved) = &happened.traced.event {
+            let told = [("case", moved.case_id.to_string()), ("kind", moved.kind.clone())];
+            event.detail.extend(told.map(|(name, value)| (name.to_owned(), value)));
+            event.detail.insert("status".to_owned(), moved.status.clone());
+        }
         event
     }
 
@@ -166,6 +174,7 @@ impl History {
             CauseKind::Message => "message",
             CauseKind::Timer => "timer",
             CauseKind::Saga => "saga",
+            CauseKind::Ask => "ask",
         };
         let mut entry = entry(self.cause_id(cause), kind, &cause.name, happened, None);
         if cause.kind == CauseKind::Message {

@@ -4,6 +4,7 @@
 //! would not, and a delivery could overtake its shipment. The names are kept with cursors and inbox rows; never change
 //! one.
 
+mod after_sale_moved;
 pub mod order_deadline;
 mod payment_captured;
 mod payment_refunded;
@@ -18,6 +19,7 @@ use merx_contracts::{
     Fact as _,
     events::{
         accounts::PersonErased,
+        aftersale::CaseMoved,
         payment::{PaymentCaptured, PaymentRefunded},
         shipping::{
             ShipmentCorrected, ShipmentDelivered, ShipmentDispatched, ShipmentDispatchedV2, ShipmentReturned,
@@ -40,6 +42,8 @@ use crate::{
 pub fn subscriptions(ordering: &Ordering) -> Vec<Subscription> {
     let store = &ordering.tools.store;
     let (of_payment, of_shipping, of_accounts) = (ordering.clone(), ordering.clone(), ordering.clone());
+    let of_after_sale = ordering.clone();
+    let after_sale = move |delivery| after_sale_moved::handle(of_after_sale.clone(), delivery);
     let payment = move |delivery| handle_payment(of_payment.clone(), delivery);
     let shipping = move |delivery| handle_shipping(of_shipping.clone(), delivery);
     let accounts = move |delivery| person_erased::handle(of_accounts.clone(), delivery);
@@ -47,6 +51,7 @@ pub fn subscriptions(ordering: &Ordering) -> Vec<Subscription> {
         Subscription::new("ordering.payment", store.clone(), PAYMENT, payment),
         Subscription::new("ordering.shipping", store.clone(), SHIPPING, shipping),
         Subscription::new("ordering.accounts", store.clone(), ACCOUNTS, accounts),
+        Subscription::new("ordering.aftersale", store.clone(), AFTER_SALE, after_sale),
     ]
 }
 
@@ -59,6 +64,7 @@ const SHIPPING: &[&str] = &[
     ShipmentCorrected::TYPE,
 ];
 const ACCOUNTS: &[&str] = &[PersonErased::TYPE];
+const AFTER_SALE: &[&str] = &[CaseMoved::TYPE];
 
 async fn handle_payment(ordering: Ordering, delivery: Delivery) -> Result<()> {
     match delivery.envelope().kind.as_str() {

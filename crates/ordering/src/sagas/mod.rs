@@ -1,5 +1,6 @@
 //! What takes many steps in several contexts.
 
+pub mod accept_deposits;
 pub mod cancel_paid;
 pub mod close_order;
 pub mod fulfil_order;

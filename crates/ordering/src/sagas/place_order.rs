@@ -36,6 +36,9 @@ pub struct Data {
     pub lines: Vec<facts::Line>,
     /// What is to be paid.
     pub total: Money,
+    /// The part of it that is freight; not written by programs that did not tell payment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub freight: Option<Money>,
     /// Until when.
     pub deadline: Timestamp,
     /// The idempotency key that is answered when the saga ends.
@@ -73,7 +76,8 @@ impl PlaceOrder {
     pub fn of(order_id: OrderId, terms: &OrderPlaced, scope: [u8; 32]) -> Result<NewSaga> {
         let lines = lines_of(terms);
         let (account_id, total, deadline) = (terms.account_id, terms.total, terms.payment_deadline);
-        let data = Data { order_id, account_id, lines, total, deadline, scope };
+        let freight = Some(terms.freight);
+        let data = Data { order_id, account_id, lines, total, freight, deadline, scope };
         NewSaga::of::<Self>(Self::id(order_id), &data, terms.placed_at)
     }
 
@@ -105,6 +109,7 @@ impl PlaceOrder {
             amount: Some(data.total.into()),
             deadline: data.deadline.as_millis(),
             subject: format!("Merx {}", OrderNumber::of(data.order_id)),
+            freight: data.freight.map(Into::into),
         };
         ask(self.0.asks.payments().open(request).await)?;
         Ok(StepOutcome::Done)

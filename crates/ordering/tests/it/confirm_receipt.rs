@@ -117,7 +117,7 @@ async fn a_delivery_never_overtakes_its_shipment() {
     let names: Vec<&str> = shop.module.subscriptions.iter().map(|s| s.name).collect();
     assert_eq!(
         names,
-        ["ordering.payment", "ordering.shipping", "ordering.accounts"],
+        ["ordering.payment", "ordering.shipping", "ordering.accounts", "ordering.aftersale"],
         "one queue to each publisher"
     );
     let order = shop.placed().await;

@@ -4,7 +4,9 @@
 use std::{collections::BTreeMap, fs, path::PathBuf};
 
 use merx_kernel::Id;
-use merx_ordering::domain::{CancelReason, Event, Order, OrderPlaced, ReceivedBy, codec, event};
+use merx_ordering::domain::{
+    AfterSaleAxis, CancelReason, Event, Order, OrderPlaced, ReceivedBy, codec, event,
+};
 
 use crate::given::{ATTEMPT, CUP, ORDER, SHIPMENT, TEA, packed, sold_out, terms, total};
 use crate::plain;
@@ -15,6 +17,10 @@ fn folder() -> PathBuf {
 
 /// One of each event as this code writes it.
 fn examples() -> Vec<Event> {
+    [life_examples(), after_sale_examples()].concat()
+}
+
+fn life_examples() -> Vec<Event> {
     let money = event::MoneyReceived { attempt_id: ATTEMPT, amount: total() };
     let surplus =
         event::SurplusReceived { attempt_id: ATTEMPT, amount: total(), refund_id: Id::from_bits(0x66) };
@@ -72,6 +78,34 @@ fn examples() -> Vec<Event> {
         }),
         Event::ReceiptConfirmed(event::ReceiptConfirmed { by: ReceivedBy::Buyer }),
         Event::OrderCompleted(event::Happened {}),
+    ]
+}
+
+fn after_sale_examples() -> Vec<Event> {
+    vec![
+        Event::AfterSaleRefundGranted(event::AfterSaleRefundGranted {
+            case_id: Id::from_bits(0x77),
+            refunds: vec![event::SurplusReceived {
+                attempt_id: ATTEMPT,
+                amount: total(),
+                refund_id: Id::from_bits(0x66),
+            }],
+        }),
+        Event::AfterSaleRefunded(event::AfterSaleRefunded {
+            refund_id: Id::from_bits(0x66),
+            amount: total(),
+            everything: true,
+        }),
+        Event::ReplacementGranted(event::ReplacementGranted {
+            case_id: Id::from_bits(0x77),
+            shipments: vec![SHIPMENT],
+        }),
+        Event::AfterSaleMoved(event::AfterSaleMoved {
+            case_id: Id::from_bits(0x77),
+            kind: "return".to_owned(),
+            status: "sent".to_owned(),
+            standing: AfterSaleAxis::Approved,
+        }),
     ]
 }
 

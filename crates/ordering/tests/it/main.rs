@@ -6,6 +6,7 @@
     reason = "a test that cannot go on has failed; without the usual harness clippy cannot tell"
 )]
 
+mod after_sale;
 mod as_of;
 mod cancel_order;
 mod cancel_paid;
@@ -39,6 +40,7 @@ mod world;
 fn main() -> std::process::ExitCode {
     let arguments = libtest_mimic::Arguments::from_args();
     let trials = [
+        after_sale::trials(),
         as_of::trials(),
         cancel_order::trials(),
         cancel_paid::trials(),

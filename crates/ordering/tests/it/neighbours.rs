@@ -317,6 +317,12 @@ impl Payments for Neighbours {
             Ok(payment::OpenReply {})
         })
     }
+    async fn accept_deposit(
+        &self,
+        _: Request<payment::AcceptDepositRequest>,
+    ) -> Result<Response<payment::AcceptDepositReply>, Status> {
+        self.ask("payment.accept_deposit", |_| Ok(payment::AcceptDepositReply {}))
+    }
     async fn close(
         &self,
         request: Request<payment::CloseRequest>,

@@ -2,8 +2,8 @@
 
 use merx_kernel::{Id, Timestamp};
 use merx_ordering::domain::{
-    AfterSaleAxis, Axes, CancelReason, Command, Event, FulfilmentAxis, Order, OrderAxis, PaymentAxis,
-    ReceivedBy, Rejection, codec, decide, transitions,
+    AfterSaleAxis, Axes, Axis as _, CancelReason, Command, Event, FulfilmentAxis, Order, OrderAxis,
+    PaymentAxis, ReceivedBy, Rejection, codec, decide, event::AfterSaleMoved, identity, transitions,
 };
 use proptest::prelude::*;
 
@@ -33,10 +33,17 @@ fn lawful(axes: Axes) -> bool {
             matches!(axes.payment, P::Pending | P::Late | P::Refunded | P::Quarantined)
                 && axes.fulfilment == F::None
         }
-        O::Confirmed => matches!(axes.payment, P::Captured | P::Overpaid),
-        O::Completed => matches!(axes.payment, P::Captured | P::Overpaid) && axes.fulfilment == F::Received,
+        O::Confirmed => paid(axes),
+        O::Completed => paid(axes) && axes.fulfilment == F::Received,
     };
-    together && axes.after_sale == AfterSaleAxis::None
+    let was_paid = matches!(axes.order, O::Confirmed | O::Completed | O::Cancelled);
+    together && (was_paid || axes.after_sale == AfterSaleAxis::None)
+}
+
+/// The order's money is held, or went back after the sale.
+fn paid(axes: Axes) -> bool {
+    use PaymentAxis as P;
+    matches!(axes.payment, P::Captured | P::Overpaid | P::PartRefunded | P::Refunded)
 }
 
 fn command() -> impl Strategy<Value = Command> {
@@ -72,6 +79,24 @@ fn command() -> impl Strategy<Value = Command> {
         }),
         2 => (0..4_u128).prop_map(|which| Command::RecordDelivery(Id::from_bits(0x11 + which))),
         1 => prop_oneof![Just(ReceivedBy::Buyer), Just(ReceivedBy::Timer)].prop_map(Command::ConfirmReceipt),
+        3 => (0..3_u128, prop_oneof![Just(900), Just(5_000), Just(total().minor)]).prop_map(|(case, minor)| {
+            Command::GrantRefund { case_id: Id::from_bits(0xa0 + case), amount: cny(minor) }
+        }),
+        4 => (0..3_u128, prop_oneof![Just(ATTEMPT), Just(OTHER_ATTEMPT)], prop_oneof![Just(900), Just(5_000), Just(total().minor)])
+            .prop_map(|(case, attempt, minor)| Command::RecordRefund {
+                refund_id: identity::after_sale_refund_of(Id::from_bits(0xa0 + case), attempt),
+                amount: cny(minor),
+            }),
+        1 => (0..3_u128).prop_map(|case| Command::GrantReplacement {
+            case_id: Id::from_bits(0xa0 + case),
+            shipments: vec![Id::from_bits(0x13 + case)],
+        }),
+        2 => (0..3_u128, 1..6_usize).prop_map(|(case, standing)| Command::RecordAfterSale(AfterSaleMoved {
+            case_id: Id::from_bits(0xa0 + case),
+            kind: "return".to_owned(),
+            status: AfterSaleAxis::ALL[standing].name().to_owned(),
+            standing: AfterSaleAxis::ALL[standing],
+        })),
     ]
 }
 
@@ -103,7 +128,8 @@ proptest! {
             let lines: i64 = terms.lines.iter().map(|line| line.amount.minor).sum();
             prop_assert_eq!(lines + terms.freight.minor, terms.total.minor);
             let owes_nothing = matches!(axes.payment, PaymentAxis::None | PaymentAxis::Refunded | PaymentAxis::Pending);
-            if owes_nothing {
+            let overpaid = order.to_refund().next().is_some();
+            if owes_nothing && !(axes.payment == PaymentAxis::Refunded && overpaid) {
                 prop_assert_eq!(order.held_minor(), 0);
             }
             if axes.payment == PaymentAxis::Captured && axes.order != OrderAxis::Cancelled {
@@ -124,6 +150,7 @@ proptest! {
             Event::OrderPaid(m) | Event::PaymentQuarantined(m) => m.amount.minor,
             Event::LatePaymentReceived(s) | Event::OverpaymentReceived(s) => s.amount.minor,
             Event::LatePaymentRefunded(r) | Event::OverpaymentRefunded(r) | Event::OrderRefunded(r) => -r.amount.minor,
+            Event::AfterSaleRefunded(r) => -r.amount.minor,
             _ => 0,
         }).sum();
         prop_assert_eq!(states.last().unwrap().held_minor(), received);

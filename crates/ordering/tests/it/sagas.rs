@@ -8,10 +8,11 @@ use merx_contracts::ids::OrderId;
 use merx_kernel::{Result, Timestamp};
 use merx_ordering::{
     CausedBy, Ordering,
-    domain::{CancelReason, Command, identity},
+    domain::{CancelReason, Command, event::MoneyReceived, identity},
     sagas::{
-        cancel_paid::CancelPaid, close_order::CloseOrder, fulfil_order::FulfilOrder, place_order::PlaceOrder,
-        refund_late::RefundLate, refund_quarantined::RefundQuarantined, refund_returned::RefundReturned,
+        accept_deposits::AcceptDeposits, cancel_paid::CancelPaid, close_order::CloseOrder,
+        fulfil_order::FulfilOrder, place_order::PlaceOrder, refund_late::RefundLate,
+        refund_quarantined::RefundQuarantined, refund_returned::RefundReturned,
     },
     store,
 };
@@ -107,6 +108,7 @@ impl World for Case {
             Arc::new(CancelPaid(tools.clone())),
             Arc::new(RefundQuarantined(tools.clone())),
             Arc::new(RefundReturned(tools.clone())),
+            Arc::new(AcceptDeposits(tools.clone())),
             Arc::new(RefundLate(tools)),
         ];
         let deps = EngineDeps {
@@ -289,6 +291,16 @@ async fn refund_quarantined_holds() {
     assert_eq!(done.matches("rfd_").count(), 1, "one refund: {done}");
 }
 
+async fn accept_deposits_holds() {
+    let odd =
+        Command::RecordCapture { attempt_id: ATTEMPT, amount: crate::given::cny(1_000_000), late: false };
+    let before = [awaiting(), vec![odd, Command::AcceptQuarantine]].concat();
+    let kept =
+        |id, now| AcceptDeposits::of(id, &[MoneyReceived { attempt_id: ATTEMPT, amount: total() }], now);
+    let states = proved(before, hold_stock, kept).await;
+    assert!(states.iter().any(|(end, _)| end == "Done"), "{states:?}");
+}
+
 async fn refund_returned_holds() {
     let back = Command::RecordReturn(crate::given::SHIPMENT);
     let sent = vec![crate::given::ship(), back, Command::RefundReturned];
@@ -314,5 +326,5 @@ async fn fulfil_order_opens_one_shipment_of_each_warehouse() {
 }
 
 pub fn trials() -> Vec<libtest_mimic::Trial> {
-    paused!["sagas": place_order_holds, close_order_holds, fulfil_order_holds, refund_late_holds, cancel_paid_holds, cancel_paid_of_a_dispatched_order_is_refused, refund_quarantined_holds, refund_returned_holds, fulfil_order_opens_one_shipment_of_each_warehouse]
+    paused!["sagas": place_order_holds, close_order_holds, fulfil_order_holds, refund_late_holds, cancel_paid_holds, cancel_paid_of_a_dispatched_order_is_refused, refund_quarantined_holds, refund_returned_holds, accept_deposits_holds, fulfil_order_opens_one_shipment_of_each_warehouse]
 }

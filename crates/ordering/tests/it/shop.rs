@@ -37,7 +37,7 @@ pub const START: Timestamp = Timestamp::from_millis(1_795_132_800_000);
 pub const STRANGER: AccountId = Id::from_bits(0x99);
 pub const SUPPORT: AccountId = Id::from_bits(0x98);
 pub const OPERATOR: AccountId = Id::from_bits(0x97);
-pub const CONTEXTS: [&str; 4] = ["ordering", "payment", "shipping", "accounts"];
+pub const CONTEXTS: [&str; 5] = ["ordering", "payment", "shipping", "accounts", "aftersale"];
 
 /// An answer of the API.
 #[derive(Clone, Debug, PartialEq)]
@@ -108,13 +108,13 @@ impl Shop {
     pub async fn of(neighbours: Neighbours, (deps, ordering): (Deps, Ordering)) -> Self {
         merx_ordering::bring_up_to_date(&ordering).await.unwrap();
         // Only to publish what payment and shipping would.
-        let publishers =
-            ["payment", "shipping", "accounts"].map(|name| Module::new(Store::new(name), Vec::new()));
+        let publishers = ["payment", "shipping", "accounts", "aftersale"]
+            .map(|name| Module::new(Store::new(name), Vec::new()));
         for module in &publishers {
             module.migrate(&deps.db).await.unwrap();
         }
-        let [payment, shipping, accounts] = publishers;
-        let modules = [merx_ordering::inner(&ordering), payment, shipping, accounts];
+        let [payment, shipping, accounts, after_sale] = publishers;
+        let modules = [merx_ordering::inner(&ordering), payment, shipping, accounts, after_sale];
         let background = start(&deps, &modules).unwrap();
         let [module, ..] = modules;
         let signer = TokenSigner::new(

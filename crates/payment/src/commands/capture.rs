@@ -9,7 +9,7 @@ use merx_kernel::{Guard, Money, Result};
 
 use crate::{
     context::{Cause, Payments, load_payment, record},
-    domain::{Command, Payment, PaymentEvent, Rejection, decide},
+    domain::{Command, Payment, PaymentEvent, ProviderName, Rejection, decide},
     store::{self, NotificationRow},
 };
 
@@ -20,6 +20,8 @@ pub struct Report {
     pub attempt_id: AttemptId,
     /// How much.
     pub amount: Money,
+    /// Who spoke.
+    pub provider: ProviderName,
     /// The provider's own number.
     pub provider_trade_no: String,
 }
@@ -99,7 +101,7 @@ impl Payments {
 
 /// What the others may know of it. Money that is late or comes a second time is not owed: both are `late` to them.
 /// Money in time that is less or more than was asked is told with its amount, and not `late`.
-fn facts(
+pub(super) fn facts(
     payment_id: PaymentId,
     payment: &Payment,
     events: &[PaymentEvent],

@@ -52,9 +52,10 @@ impl Payments {
         book: &CallBook,
     ) -> Result<Payment> {
         let order = self.pay_order(payment, attempt_id)?;
+        let provider = self.provider_of(order.method.provider())?;
         let mut doubt = None;
         for _ in 0..TRIES_MAX {
-            match self.provider().precreate(&order, book).await {
+            match provider.precreate(&order, book).await {
                 Ok(Prepared::Code(qr_code)) => {
                     return self.keep_code(payment_id, attempt_id, qr_code, book).await;
                 }

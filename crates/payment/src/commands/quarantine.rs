@@ -1,7 +1,6 @@
-//! Keep apart what does not fit: news that Alipay signed and that disagree with our record, and money that is not
+//! Keep apart what does not fit: news that a provider signed and that disagree with our record, and money that is not
 //! what was asked. Nothing of it is lost, and where a person must decide an alert says so.
 
-use merx_alipay::{Mismatch, Notification};
 use merx_contracts::ids::{AttemptId, PaymentId};
 use merx_kernel::{Money, Result, Timestamp};
 use merx_sql::Tx;
@@ -11,6 +10,7 @@ use super::{capture::Report, raise_alert::Alert};
 use crate::{
     context::Payments,
     domain::{Capture, CaptureKind, ProviderName},
+    provider::Notice,
     store::{
         alerts::AlertId,
         quarantine::{self, QuarantineId, QuarantineRow},
@@ -50,10 +50,10 @@ impl Misfit {
     }
 
     /// What fields that differ make of a notification.
-    pub(crate) fn of(mismatches: &[Mismatch], asked: Money, found: Money) -> Self {
-        let amount_only = mismatches.iter().all(|mismatch| mismatch.field == "total_amount");
+    pub(crate) fn of(notice: &Notice, asked: Money) -> Self {
+        let found = notice.amount;
         match found.minor.cmp(&asked.minor) {
-            _ if !amount_only || asked.currency != found.currency => Self::Foreign,
+            _ if !notice.foreign.is_empty() || asked.currency != found.currency => Self::Foreign,
             std::cmp::Ordering::Less => Self::Amount(CaptureKind::Under),
             _ => Self::Amount(CaptureKind::Over),
         }
@@ -84,14 +84,21 @@ impl Kept {
         Ok(Some(alert.kind()))
     }
 
-    fn new(item_id: QuarantineId, source: &str, misfit: Misfit, why: &Value, at: Timestamp) -> Self {
+    fn new(
+        item_id: QuarantineId,
+        source: &str,
+        provider: ProviderName,
+        misfit: Misfit,
+        why: &Value,
+        at: Timestamp,
+    ) -> Self {
         let row = QuarantineRow {
             item_id,
             source: source.to_owned(),
             kind: misfit.as_str().to_owned(),
             payment_id: None,
             attempt_id: None,
-            provider: ProviderName::Alipay.as_str().to_owned(),
+            provider: provider.as_str().to_owned(),
             order_number: None,
             trade_no: None,
             trade_status: None,
@@ -151,8 +158,8 @@ impl OddMoney {
     }
 
     fn kept(&self, misfit: Misfit, why: &str, alert: Option<&'static str>) -> Kept {
-        let Report { attempt_id, amount, provider_trade_no } = &self.report;
-        let mut kept = Kept::new(self.item_id, "capture", misfit, &json!(why), self.at);
+        let Report { attempt_id, amount, provider_trade_no, .. } = &self.report;
+        let mut kept = Kept::new(self.item_id, "capture", self.report.provider, misfit, &json!(why), self.at);
         (kept.row.payment_id, kept.row.attempt_id) = (Some(self.payment_id), Some(*attempt_id));
         kept.row.order_number = Some(attempt_id.bare());
         kept.row.trade_no = Some(cut(provider_trade_no));
@@ -173,21 +180,22 @@ impl Payments {
     pub(crate) async fn quarantine(
         &self,
         misfit: Misfit,
-        notification: &Notification,
+        from: ProviderName,
+        notice: &Notice,
         known: Option<(PaymentId, AttemptId, Money)>,
         problem: Value,
     ) -> Result<()> {
         let payment_id = known.map(|(payment_id, ..)| payment_id);
-        let alert = self.alert(QUARANTINED, payment_id, described(notification, &problem));
-        let kept = Kept::new(self.ids().next(), "notification", misfit, &problem, self.now());
+        let alert = self.alert(QUARANTINED, payment_id, described(notice, &problem));
+        let kept = Kept::new(self.ids().next(), "notification", from, misfit, &problem, self.now());
         let mut kept = kept.alarmed(alert);
         kept.row.payment_id = payment_id;
         kept.row.attempt_id = known.map(|(_, attempt_id, _)| attempt_id);
         kept.row.asked = known.map(|(.., asked)| asked);
-        kept.row.found = Some(notification.total_amount);
-        kept.row.order_number = Some(notification.out_trade_no.to_string());
-        kept.row.trade_no = Some(cut(&notification.trade_no));
-        kept.row.trade_status = Some(notification.trade_status.name().to_owned());
+        kept.row.found = Some(notice.amount);
+        kept.row.order_number = Some(notice.order_number.clone());
+        kept.row.trade_no = Some(cut(&notice.trade_no));
+        kept.row.trade_status = Some(notice.trade_status.to_owned());
         self.keep_apart(kept, payment_id).await
     }
 
@@ -195,9 +203,10 @@ impl Payments {
     ///
     /// # Errors
     /// What the database answers.
-    pub(crate) async fn quarantine_unreadable(&self, detail: Value) -> Result<()> {
+    pub(crate) async fn quarantine_unreadable(&self, from: ProviderName, detail: Value) -> Result<()> {
         let alert = self.alert(QUARANTINED, None, detail.clone());
-        let kept = Kept::new(self.ids().next(), "notification", Misfit::Unreadable, &detail, self.now());
+        let id = self.ids().next();
+        let kept = Kept::new(id, "notification", from, Misfit::Unreadable, &detail, self.now());
         self.keep_apart(kept.alarmed(alert), None).await
     }
 
@@ -224,15 +233,17 @@ fn cut(trade_no: &str) -> String {
 }
 
 /// What a person needs to look into it; nothing about the buyer.
-fn described(notification: &Notification, problem: &Value) -> Value {
-    json!({
+fn described(notice: &Notice, problem: &Value) -> Value {
+    let mut told = json!({
         "problem": problem,
-        "notify_id": notification.notify_id,
-        "app_id": notification.app_id,
-        "seller_id": notification.seller_id,
-        "out_trade_no": notification.out_trade_no,
-        "trade_no": notification.trade_no,
-        "trade_status": notification.trade_status,
-        "total_amount": notification.total_amount,
-    })
+        "notify_id": notice.notify_id,
+        "out_trade_no": notice.order_number,
+        "trade_no": notice.trade_no,
+        "trade_status": notice.trade_status,
+        "total_amount": notice.amount,
+    });
+    for (name, value) in &notice.addressed_to {
+        told[*name] = json!(value);
+    }
+    told
 }

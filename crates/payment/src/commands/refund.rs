@@ -8,13 +8,14 @@ use merx_contracts::{
     ids::{AttemptId, PaymentId, RefundId},
 };
 use merx_kernel::{Guard, Money, Result, Timestamp};
+use merx_platform::store::Store;
 use merx_sql::Tx;
 use serde_json::json;
 
 use super::quarantine::{DIFFERS, DOUBLE};
 use crate::{
-    context::{Payments, by_age, load_payment, record, refunds_timer},
-    domain::{CaptureKind, Command, Payment, Refund, RefundState, Rejection, decide},
+    context::{Cause, Payments, by_age, load_payment, record, refunds_timer},
+    domain::{CaptureKind, Command, Payment, ProviderName, Refund, RefundState, Rejection, decide},
     provider::{CallBook, RefundAnswer, RefundOrder},
     store::{
         alerts::{self, Resolved},
@@ -37,6 +38,8 @@ const RETRY_DAILY: Duration = Duration::from_secs(24 * 3600);
 const FAILED: &str = "payment_refund_failed";
 /// The alert of a refund that takes too long.
 const STUCK: &str = "payment_refund_stuck";
+/// The alert of a refund that staff pays back.
+const BY_HAND: &str = "payment_refund_by_hand";
 /// What settles the alerts of money that went back after all.
 const RETURNED: &str = "The money went back.";
 
@@ -92,6 +95,7 @@ impl Payments {
         payment_id: PaymentId,
         refund_id: RefundId,
         refund: &Refund,
+        provider: ProviderName,
         book: &CallBook,
     ) -> Result<Option<Duration>> {
         let order = RefundOrder {
@@ -100,7 +104,10 @@ impl Payments {
             amount: refund.amount,
             reason: refund.reason.clone(),
         };
-        let answer = self.provider().refund(&order, book).await;
+        let answer = match self.provider_of(provider) {
+            Ok(provider) => provider.refund(&order, book).await,
+            Err(absent) => Err(absent),
+        };
         let by = book.latest().map(|call| call.to_string());
         let why = match answer {
             Ok(RefundAnswer::Succeeded) => {
@@ -117,8 +124,11 @@ impl Payments {
         let age = self.now().since(refund.requested_at);
         tracing::warn!(payment = %payment_id, refund = %refund_id, error = why, "a refund is not through yet");
         let wait = retry_after(age);
-        if age + wait >= STUCK_AFTER {
-            let detail = json!({ "refund_id": refund_id, "requested_at": refund.requested_at });
+        let detail = json!({ "refund_id": refund_id, "requested_at": refund.requested_at });
+        if provider == ProviderName::Offline {
+            // Nobody else will do it.
+            self.raise(self.alert(BY_HAND, Some(payment_id), detail).about(refund_id)).await?;
+        } else if age + wait >= STUCK_AFTER {
             self.raise(self.alert(STUCK, Some(payment_id), detail).about(refund_id)).await?;
         }
         Ok(Some(wait))
@@ -146,28 +156,44 @@ impl Payments {
         let alerted = self
             .db()
             .write("payment.settle_refund", move |tx| {
-                let loaded = load_payment(&store, tx, payment_id)?;
-                let command = Command::SettleRefund { refund_id, state: ended.clone() };
-                let events = decide(&loaded.state, command)?;
-                let payment = record(&store, tx, payment_id, loaded, &events, &cause)?;
-                if events.is_empty() {
-                    return Ok(false);
-                }
                 if let Some(alert) = &alert {
-                    return alert.keep(tx);
+                    let loaded = load_payment(&store, tx, payment_id)?;
+                    let command = Command::SettleRefund { refund_id, state: ended.clone() };
+                    let events = decide(&loaded.state, command)?;
+                    record(&store, tx, payment_id, loaded, &events, &cause)?;
+                    return if events.is_empty() { Ok(false) } else { alert.keep(tx) };
                 }
-                let terms = payment.terms.as_ref().ok_or(Rejection::PaymentUnknown)?;
-                let amount = payment.refunds.get(&refund_id).ok_or(Rejection::RefundUnknown)?.amount;
-                let fact = PaymentRefunded { payment_id, order_id: terms.order_id, refund_id, amount };
-                let envelope = Envelope::new(cause.message()?, cause.at, cause.traceparent.clone(), &fact)?;
-                store.outbox.publish(tx, &[envelope])?;
-                settle_alerts(tx, payment_id, refund_id, &payment, cause.at)?;
+                succeed(&store, tx, payment_id, refund_id, &cause)?;
                 Ok(false)
             })
             .await?;
         self.announce(FAILED, Some(payment_id), alerted);
         Ok(())
     }
+}
+
+/// Records that the money of a refund went back, tells it, and settles what was alerted about it; answers the payment.
+pub(super) fn succeed(
+    store: &Store,
+    tx: &mut Tx<'_>,
+    payment_id: PaymentId,
+    refund_id: RefundId,
+    cause: &Cause,
+) -> Result<Payment> {
+    let loaded = load_payment(store, tx, payment_id)?;
+    let command = Command::SettleRefund { refund_id, state: RefundState::Succeeded };
+    let events = decide(&loaded.state, command)?;
+    let payment = record(store, tx, payment_id, loaded, &events, cause)?;
+    if events.is_empty() {
+        return Ok(payment);
+    }
+    let terms = payment.terms.as_ref().ok_or(Rejection::PaymentUnknown)?;
+    let amount = payment.refunds.get(&refund_id).ok_or(Rejection::RefundUnknown)?.amount;
+    let fact = PaymentRefunded { payment_id, order_id: terms.order_id, refund_id, amount };
+    let envelope = Envelope::new(cause.message()?, cause.at, cause.traceparent.clone(), &fact)?;
+    store.outbox.publish(tx, &[envelope])?;
+    settle_alerts(tx, payment_id, refund_id, &payment, cause.at)?;
+    Ok(payment)
 }
 
 /// Money went back: what was alerted about the refund has settled itself, and what was about the capture, once all of
@@ -180,7 +206,7 @@ fn settle_alerts(
     at: Timestamp,
 ) -> Result<()> {
     let settled = Resolved { at, by: None, reason: RETURNED.to_owned() };
-    alerts::settle(tx, &[FAILED, STUCK], &refund_id.to_string(), &settled)?;
+    alerts::settle(tx, &[FAILED, STUCK, BY_HAND], &refund_id.to_string(), &settled)?;
     let refund = payment.refunds.get(&refund_id).ok_or(Rejection::RefundUnknown)?;
     let Some(capture) = payment.capture_of(refund.attempt_id) else { return Ok(()) };
     let all_back = payment.refunded_minor(refund.attempt_id) == capture.amount.minor;

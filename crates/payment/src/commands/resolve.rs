@@ -17,6 +17,7 @@ use crate::{
     queries::{AlertView, QuarantineView},
     store::{
         alerts::{self, AlertId, AlertKind, Resolved},
+        cases,
         quarantine::{self, QuarantineId, QuarantineKind},
     },
 };
@@ -33,7 +34,7 @@ pub struct Resolution {
 }
 
 impl Payments {
-    /// Resolves an alert, and what is in quarantine under it.
+    /// Resolves an alert, and what is in quarantine under it, or the case it is of.
     ///
     /// # Errors
     /// `payment.alert_unknown`, `payment.alert_resolved`, `request.idempotency_key_reused`.
@@ -57,6 +58,7 @@ impl Payments {
                     return Err(Rejection::AlertResolved.into());
                 }
                 quarantine::resolve_with(tx, alert_id, &resolved)?;
+                cases::resolve_with(tx, alert_id, &resolved)?;
                 let detail = json!({ "kind": row.kind, "payment_id": row.payment_id });
                 let (object, why) = (alert_id.to_string(), Some(resolved.reason.clone()));
                 let told = acted(&cause, actor, "payment.alert_resolved", object, why, detail)?;

@@ -53,19 +53,20 @@ impl Payments {
             return Ok(Settled::Captured);
         }
         let over = self.now() >= over_at(attempt);
-        let mut trade = self.provider().query(attempt_id, book).await?;
+        let provider = self.provider_of(attempt.provider)?;
+        let mut trade = provider.query(attempt_id, book).await?;
         if trade == Trade::Waiting && (close || over) {
-            trade = match self.provider().close(attempt_id, book).await? {
+            trade = match provider.close(attempt_id, book).await? {
                 true => Trade::Closed,
                 // Refused: the buyer was faster. Only the query says so for certain.
-                false => self.provider().query(attempt_id, book).await?,
+                false => provider.query(attempt_id, book).await?,
             };
         }
         let by = book.latest().map(|call| call.to_string());
         let end = |end| self.end_attempt(payment_id, attempt_id, end, by.clone());
         match trade {
             Trade::Paid { amount, provider_trade_no } => {
-                let report = Report { attempt_id, amount, provider_trade_no };
+                let report = Report { attempt_id, amount, provider: provider.name(), provider_trade_no };
                 match self.capture(payment_id, report, None, by.clone()).await? {
                     Captured::Now | Captured::Before => Ok(Settled::Captured),
                     // The alert is raised; a person decides. Until then it counts as payable.

@@ -14,7 +14,7 @@ use super::settle_attempt::Settled;
 use crate::{
     context::{Payments, attempts_timer, load_payment, record},
     domain::{Command, Method, Payment, Rejection, Status, decide},
-    provider::{CallBook, PayOrder},
+    provider::{CallBook, Offer, PayOrder},
     store,
 };
 
@@ -22,8 +22,12 @@ use crate::{
 /// and a page before him that waits.
 pub(crate) const fn first_look_after(method: Method) -> Duration {
     match method {
-        Method::AlipayPage => Duration::from_secs(60),
         Method::AlipayQr => Duration::from_secs(6),
+        Method::AlipayPage
+        | Method::AlipayWap
+        | Method::AlipayApp
+        | Method::BankTransfer
+        | Method::CashOnDelivery => Duration::from_secs(60),
     }
 }
 
@@ -41,7 +45,7 @@ pub struct AttemptView {
     pub method: Method,
     /// How much is asked.
     pub amount: Money,
-    /// Where to send the buyer's browser, with `alipay_page`.
+    /// Where to send the buyer's browser, with `alipay_page` and `alipay_wap`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pay_url: Option<String>,
     /// The text of the QR code to show, with `alipay_qr`.
@@ -50,6 +54,15 @@ pub struct AttemptView {
     /// Where the code is drawn, as SVG.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub qr_svg_url: Option<String>,
+    /// The signed text for Alipay's SDK in an app, with `alipay_app`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub app_order: Option<String>,
+    /// What the buyer is to do, with `bank_transfer` and `cash_on_delivery`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instructions: Option<String>,
+    /// What the buyer writes into a transfer, so that the money is found, with `bank_transfer`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transfer_reference: Option<String>,
     /// When the cashier stops taking money.
     pub expires_at: Timestamp,
 }
@@ -79,7 +92,7 @@ pub struct Started {
 /// What one transaction came to.
 enum Tried {
     /// The attempt is there.
-    Begun { attempt_id: AttemptId, repeated: bool, payment: Payment },
+    Begun { attempt_id: AttemptId, repeated: bool, payment: Box<Payment> },
     /// An attempt of another method is open.
     Other(AttemptId),
 }
@@ -91,7 +104,7 @@ impl Payments {
     /// its code is recorded.
     ///
     /// # Errors
-    /// `payment.not_found` (also for another's), `payment.closed`, `payment.already_captured`, `payment.in_review`,
+    /// `payment.not_found` (also for another's), `payment.method_not_offered`, `payment.closed`, `payment.already_captured`, `payment.in_review`,
     /// `payment.deadline_passed`, `payment.too_many_attempts`, `payment.attempt_open` while the provider neither closes
     /// nor loses the earlier one, `payment.provider_unavailable`, `request.idempotency_key_reused`; and those of
     /// `Self::prepared`.
@@ -102,7 +115,7 @@ impl Payments {
             let open = match self.try_start(ask, mine, replaces, &book).await? {
                 Tried::Begun { attempt_id, repeated, payment } => {
                     // A signature takes longer than the whole transaction, so it is made after it, while nobody waits.
-                    let payment = self.prepared(ask.payment_id, attempt_id, payment).await?;
+                    let payment = self.prepared(ask.payment_id, attempt_id, *payment).await?;
                     let attempt = self.attempt_view(ask.payment_id, &payment, attempt_id)?;
                     return Ok(Started { attempt, repeated });
                 }
@@ -131,6 +144,7 @@ impl Payments {
     ) -> Result<Tried> {
         let StartAttempt { buyer, payment_id, method, key } = ask;
         let (store, cause, calls) = (self.store(), self.cause().of(buyer), book.take());
+        let offered = self.providers().offered.contains(&method);
         self.db()
             .write("payment.start_attempt", move |tx| {
                 store::calls::record(tx, payment_id, &calls)?;
@@ -138,6 +152,9 @@ impl Payments {
                 let terms = loaded.state.terms.as_ref();
                 if !terms.is_some_and(|terms| terms.buyer == buyer || !Guard::Owner.on()) {
                     return Err(Rejection::PaymentUnknown.into());
+                }
+                if !offered {
+                    return Err(Rejection::MethodNotOffered.into());
                 }
                 let wanted = match loaded.state.open_attempt() {
                     Some((open, attempt)) if attempt.method == method => open,
@@ -149,19 +166,19 @@ impl Payments {
                         return Ok(Tried::Begun {
                             attempt_id: effect,
                             repeated: true,
-                            payment: loaded.state,
+                            payment: Box::new(loaded.state),
                         });
                     }
                     _ => mine,
                 };
                 if let Begun::Repeated { effect, .. } = key.begin(store.idempotency, tx, wanted, cause.at)? {
                     // The first request may have begun its attempt while this one waited for the key.
-                    let payment = load_payment(&store, tx, payment_id)?.state;
+                    let payment = Box::new(load_payment(&store, tx, payment_id)?.state);
                     return Ok(Tried::Begun { attempt_id: effect, repeated: true, payment });
                 }
                 let command = Command::StartAttempt { attempt_id: mine, method, replaces, at: cause.at };
                 let events = decide(&loaded.state, command)?;
-                let payment = record(&store, tx, payment_id, loaded, &events, &cause)?;
+                let payment = Box::new(record(&store, tx, payment_id, loaded, &events, &cause)?);
                 if !events.is_empty() {
                     let look_at = cause.at.plus(first_look_after(method));
                     store.timers.schedule(tx, attempts_timer(payment_id), look_at)?;
@@ -177,6 +194,7 @@ impl Payments {
         let attempt = payment.attempts.get(&id).ok_or(Rejection::AttemptUnknown)?;
         Ok(PayOrder {
             attempt_id: id,
+            method: attempt.method,
             amount: attempt.amount,
             subject: &terms.subject,
             started_at: attempt.started_at,
@@ -186,10 +204,15 @@ impl Payments {
 
     fn attempt_view(&self, payment_id: PaymentId, payment: &Payment, id: AttemptId) -> Result<AttemptView> {
         let attempt = payment.attempts.get(&id).ok_or(Rejection::AttemptUnknown)?;
-        let pay_url = match attempt.method {
-            Method::AlipayPage => Some(self.provider().pay_url(&self.pay_order(payment, id)?)?),
-            Method::AlipayQr => None,
-        };
+        let provider = self.provider_of(attempt.provider)?;
+        let (mut pay_url, mut app_order, mut instructions) = (None, None, None);
+        match provider.offer(&self.pay_order(payment, id)?)? {
+            Offer::Redirect(url) => pay_url = Some(url),
+            Offer::AppOrder(text) => app_order = Some(text),
+            Offer::Instructions(text) => instructions = Some(text),
+            Offer::QrCode => {}
+        }
+        let transfer_reference = (attempt.method == Method::BankTransfer).then(|| id.bare());
         let qr_code = attempt.qr_code.clone();
         let qr_svg_url = qr_code.as_ref().map(|_| format!("/v1/payments/{payment_id}/attempts/{id}/qr.svg"));
         Ok(AttemptView {
@@ -200,6 +223,9 @@ impl Payments {
             pay_url,
             qr_code,
             qr_svg_url,
+            app_order,
+            instructions,
+            transfer_reference,
             expires_at: attempt.expires_at,
         })
     }

@@ -8,7 +8,7 @@ use super::{
     event::{AttemptEnd, Method, PaymentEvent},
     is_payable,
     rejection::Rejection,
-    state::{Payment, RefundState, Status, Terms},
+    state::{Capture, CaptureKind, Payment, RefundState, Status, Terms},
 };
 
 /// What somebody wants of a payment. Each may be given again: what is already so makes no event.
@@ -50,6 +50,24 @@ pub enum Command {
         amount: Money,
         /// The provider's own number.
         provider_trade_no: String,
+    },
+    /// Let money that lay as a deposit pay the order.
+    AcceptDeposit {
+        /// The attempt that brought it.
+        attempt_id: AttemptId,
+        /// How much of it.
+        amount: Money,
+    },
+    /// The provider's bill tells the fee of a capture or a refund.
+    ChargeFee {
+        /// Whose money.
+        attempt_id: AttemptId,
+        /// The refund; none for the fee of the capture.
+        refund_id: Option<RefundId>,
+        /// How much; below zero where it was given back.
+        amount: Money,
+        /// The Beijing day of the bill, `2026-11-20`.
+        bill_day: String,
     },
     /// Want no money any more, while the provider still has an attempt open.
     RequestClose,
@@ -101,6 +119,10 @@ pub fn decide(payment: &Payment, command: Command) -> Decision {
         Command::Capture { attempt_id, amount, provider_trade_no } => {
             capture(payment, attempt_id, amount, provider_trade_no)
         }
+        Command::AcceptDeposit { attempt_id, amount } => accept_deposit(payment, attempt_id, amount),
+        Command::ChargeFee { attempt_id, refund_id, amount, bill_day } => {
+            charge_fee(payment, attempt_id, refund_id, amount, bill_day)
+        }
         Command::RequestClose => request_close(payment),
         Command::Close => close(payment),
         Command::RequestRefund { refund_id, attempt_id, amount, reason, at } => {
@@ -120,8 +142,8 @@ fn open(payment: &Payment, terms: Terms) -> Decision {
         (Some(_), _) => Ok(Vec::new()),
         (None, _) if !is_payable(terms.amount) => Err(Rejection::AmountNotPayable),
         (None, _) => {
-            let Terms { order_id, buyer, amount, deadline, subject } = terms;
-            Ok(vec![PaymentEvent::PaymentOpened { order_id, buyer, amount, deadline, subject }])
+            let Terms { order_id, buyer, amount, freight, deadline, subject } = terms;
+            Ok(vec![PaymentEvent::PaymentOpened { order_id, buyer, amount, freight, deadline, subject }])
         }
     }
 }
@@ -218,6 +240,46 @@ fn capture(payment: &Payment, attempt_id: AttemptId, amount: Money, provider_tra
         late: payment.status == Status::Closed,
         duplicate: !payment.captures.is_empty(),
     }])
+}
+
+/// What was owed when it came needs no acceptance. What is accepted never comes to more than the order owes, nor to more
+/// than is left of the money.
+fn accept_deposit(payment: &Payment, attempt_id: AttemptId, amount: Money) -> Decision {
+    let due = payment.terms.as_ref().ok_or(Rejection::PaymentUnknown)?.amount;
+    let capture = payment.capture_of(attempt_id).ok_or(Rejection::NotADeposit)?;
+    if capture.kind() == CaptureKind::Owed || capture.accepted_minor > 0 {
+        let pays = if capture.accepted_minor > 0 { capture.accepted_minor } else { capture.amount.minor };
+        let is_so = Money::new(pays, due.currency) == amount;
+        return if is_so { Ok(Vec::new()) } else { Err(Rejection::NotADeposit) };
+    }
+    let left = capture.amount.minor - payment.refunding_minor(attempt_id);
+    let open = due.minor - payment.captures.iter().map(Capture::pays_minor).sum::<i64>();
+    if amount.currency != due.currency || amount.minor < 1 || amount.minor > left.min(open) {
+        return Err(Rejection::NotADeposit);
+    }
+    Ok(vec![PaymentEvent::DepositAccepted { attempt_id, amount }])
+}
+
+/// Once for each capture and each refund, whatever bill names it again.
+fn charge_fee(
+    payment: &Payment,
+    attempt_id: AttemptId,
+    refund_id: Option<RefundId>,
+    amount: Money,
+    bill_day: String,
+) -> Decision {
+    let capture = payment.capture_of(attempt_id).ok_or(Rejection::AttemptUnknown)?;
+    if refund_id.is_some_and(|id| payment.refunds.get(&id).is_none_or(|r| r.attempt_id != attempt_id)) {
+        return Err(Rejection::RefundUnknown);
+    }
+    if amount.currency != capture.amount.currency {
+        return Err(Rejection::AmountDiffers);
+    }
+    if amount.minor == 0 || payment.fees.contains(&(attempt_id, refund_id)) {
+        return Ok(Vec::new());
+    }
+    let provider = payment.attempts.get(&attempt_id).ok_or(Rejection::AttemptUnknown)?.provider;
+    Ok(vec![PaymentEvent::FeeCharged { attempt_id, refund_id, amount, provider, bill_day }])
 }
 
 fn is_payable_still(payment: &Payment) -> bool {

@@ -13,13 +13,19 @@ use serde_json::Value;
 pub enum ProviderName {
     /// Alipay, by its open API.
     Alipay,
+    /// Nobody outside: money that staff confirms.
+    Offline,
 }
 
 impl ProviderName {
+    /// Every provider.
+    pub const ALL: &'static [Self] = &[Self::Alipay, Self::Offline];
+
     /// The stored and public name.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Alipay => "alipay",
+            Self::Offline => "offline",
         }
     }
 }
@@ -32,16 +38,32 @@ pub enum Method {
     AlipayPage,
     /// A QR code that the buyer scans with Alipay's app.
     AlipayQr,
+    /// Alipay's cashier in the browser of a phone.
+    AlipayWap,
+    /// Alipay's SDK in an app of the shop.
+    AlipayApp,
+    /// A transfer to the shop's bank account, confirmed by staff.
+    BankTransfer,
+    /// Cash when the goods are handed over, confirmed by staff.
+    CashOnDelivery,
 }
 
 impl Method {
     /// Every way to pay.
-    pub const ALL: &'static [Self] = &[Self::AlipayPage, Self::AlipayQr];
+    pub const ALL: &'static [Self] = &[
+        Self::AlipayPage,
+        Self::AlipayQr,
+        Self::AlipayWap,
+        Self::AlipayApp,
+        Self::BankTransfer,
+        Self::CashOnDelivery,
+    ];
 
     /// Whose it is.
     pub const fn provider(self) -> ProviderName {
         match self {
-            Self::AlipayPage | Self::AlipayQr => ProviderName::Alipay,
+            Self::AlipayPage | Self::AlipayQr | Self::AlipayWap | Self::AlipayApp => ProviderName::Alipay,
+            Self::BankTransfer | Self::CashOnDelivery => ProviderName::Offline,
         }
     }
     /// The stored and public name.
@@ -49,6 +71,10 @@ impl Method {
         match self {
             Self::AlipayPage => "alipay_page",
             Self::AlipayQr => "alipay_qr",
+            Self::AlipayWap => "alipay_wap",
+            Self::AlipayApp => "alipay_app",
+            Self::BankTransfer => "bank_transfer",
+            Self::CashOnDelivery => "cash_on_delivery",
         }
     }
 }
@@ -88,6 +114,8 @@ pub enum PaymentEvent {
         buyer: AccountId,
         /// How much is owed.
         amount: Money,
+        /// The part of it that is freight. Schema 1 did not say: nothing.
+        freight: Money,
         /// No attempt outlives it.
         deadline: Timestamp,
         /// What the cashier shows.
@@ -146,6 +174,26 @@ pub enum PaymentEvent {
         /// Other money had been captured before.
         duplicate: bool,
     },
+    /// Money that lay with us as nobody's (over, late, double) pays the order after all.
+    DepositAccepted {
+        /// The attempt that brought it.
+        attempt_id: AttemptId,
+        /// How much of it; what is left of it stays a deposit.
+        amount: Money,
+    },
+    /// The provider's bill says what it kept for a capture or a refund.
+    FeeCharged {
+        /// Whose money.
+        attempt_id: AttemptId,
+        /// The refund; none for the fee of the capture.
+        refund_id: Option<RefundId>,
+        /// How much; below zero where it gave a fee back.
+        amount: Money,
+        /// Who.
+        provider: ProviderName,
+        /// The Beijing day of the bill, `2026-11-20`.
+        bill_day: String,
+    },
     /// The order wants no money any more, but an attempt is still open at the provider.
     CloseRequested {},
     /// Nothing can be paid any more. As the first event of a stream it refuses the open that comes after it.
@@ -199,6 +247,8 @@ impl DomainEvent for PaymentEvent {
             Self::AttemptSuperseded { .. } => "AttemptSuperseded",
             Self::AttemptClosed { .. } => "AttemptClosed",
             Self::PaymentCaptured { .. } => "PaymentCaptured",
+            Self::DepositAccepted { .. } => "DepositAccepted",
+            Self::FeeCharged { .. } => "FeeCharged",
             Self::CloseRequested {} => "CloseRequested",
             Self::PaymentClosed {} => "PaymentClosed",
             Self::RefundRequested { .. } => "RefundRequested",
@@ -225,6 +275,9 @@ impl DomainEvent for PaymentEvent {
         if name == "AttemptStarted" && schema == 1 {
             body["method"] = Method::AlipayPage.as_str().into();
         }
+        if name == "PaymentOpened" && schema == 1 {
+            body["freight"] = serde_json::json!({ "minor": 0, "currency": body["amount"]["currency"] });
+        }
         serde_json::from_value(serde_json::json!({ "name": name, "body": body }))
             .map_err(|e| unreadable().with_source(e))
     }
@@ -233,7 +286,9 @@ impl DomainEvent for PaymentEvent {
 /// The version of the shape above, by the event's name.
 const fn newest(name: &str) -> i64 {
     match name.as_bytes() {
-        b"AttemptStarted" | b"AttemptClosed" => 2,
+        // 3, and the 2 of money that moved, brought the provider `offline` and its ways to pay.
+        b"AttemptStarted" => 3,
+        b"PaymentOpened" | b"AttemptClosed" | b"PaymentCaptured" | b"RefundSucceeded" => 2,
         _ => 1,
     }
 }

@@ -3,11 +3,14 @@
 
 mod decide;
 mod event;
+pub mod ledger;
+mod matching;
 mod rejection;
 mod state;
 
 pub use decide::{Command, decide};
 pub use event::{AttemptEnd, Method, PaymentEvent, ProviderName};
+pub use matching::{BillKind, BillLine, Difference, DifferenceKind, FeeRate, Ours, judge};
 pub use rejection::Rejection;
 pub use state::{Attempt, Capture, CaptureKind, Payment, Refund, RefundState, Status, Terms};
 

@@ -29,6 +29,10 @@ pub enum Rejection {
     AttemptsTooMany,
     /// The provider does not let the shop take money this way.
     MethodRefused,
+    /// The shop does not take money this way, or not for this payment.
+    MethodNotOffered,
+    /// A provider moves this money; nobody of the staff can say that it came or went.
+    NotOffline,
     /// The attempt has no QR code that can be paid.
     QrUnavailable,
     /// The provider speaks of another amount than the attempt asked.
@@ -39,6 +43,8 @@ pub enum Rejection {
     RefundAboveCaptured,
     /// The refund id was used for another refund.
     RefundReused,
+    /// So much of the attempt's money is no deposit that could pay the order.
+    NotADeposit,
     /// No such refund.
     RefundUnknown,
     /// The refund has already ended, and not this way.
@@ -49,6 +55,8 @@ pub enum Rejection {
     AlertResolved,
     /// Nothing of this id is in quarantine.
     QuarantineUnknown,
+    /// No such case of reconciliation.
+    CaseUnknown,
 }
 
 impl Rejection {
@@ -66,16 +74,20 @@ impl Rejection {
         Self::AttemptEnded,
         Self::AttemptsTooMany,
         Self::MethodRefused,
+        Self::MethodNotOffered,
+        Self::NotOffline,
         Self::QrUnavailable,
         Self::AmountDiffers,
         Self::TradeDiffers,
         Self::RefundAboveCaptured,
         Self::RefundReused,
+        Self::NotADeposit,
         Self::RefundUnknown,
         Self::RefundSettled,
         Self::AlertUnknown,
         Self::AlertResolved,
         Self::QuarantineUnknown,
+        Self::CaseUnknown,
     ];
 
     /// The stable code, documented in `docs/errors`.
@@ -93,16 +105,20 @@ impl Rejection {
             Self::AttemptEnded => "payment.attempt_ended",
             Self::AttemptsTooMany => "payment.too_many_attempts",
             Self::MethodRefused => "payment.method_refused",
+            Self::MethodNotOffered => "payment.method_not_offered",
+            Self::NotOffline => "payment.not_offline",
             Self::QrUnavailable => "payment.qr_unavailable",
             Self::AmountDiffers => "payment.amount_differs",
             Self::TradeDiffers => "payment.trade_differs",
             Self::RefundAboveCaptured => "payment.refund_above_captured",
             Self::RefundReused => "payment.refund_id_reused",
+            Self::NotADeposit => "payment.not_a_deposit",
             Self::RefundUnknown => "payment.refund_unknown",
             Self::RefundSettled => "payment.refund_settled",
             Self::AlertUnknown => "payment.alert_unknown",
             Self::AlertResolved => "payment.alert_resolved",
             Self::QuarantineUnknown => "payment.quarantine_unknown",
+            Self::CaseUnknown => "payment.case_unknown",
         }
     }
 
@@ -120,16 +136,20 @@ impl Rejection {
             Self::AttemptEnded => "The attempt has ended; begin another.",
             Self::AttemptsTooMany => "There were too many attempts to pay; use one of them.",
             Self::MethodRefused => "The provider refuses this way to pay; choose another.",
+            Self::MethodNotOffered => "The shop does not take money this way; choose another.",
+            Self::NotOffline => "A provider moves this money and says so itself.",
             Self::QrUnavailable => "There is no QR code to pay here.",
             Self::AmountDiffers => "The amount is another than was asked.",
             Self::TradeDiffers => "Another trade of the provider has paid this attempt.",
             Self::RefundAboveCaptured => "The refunds would come to more than was captured.",
             Self::RefundReused => "The refund id was used for another refund.",
+            Self::NotADeposit => "So much of this attempt's money is no deposit that could pay the order.",
             Self::RefundUnknown => "There is no such refund.",
             Self::RefundSettled => "The refund has already ended, and not this way.",
             Self::AlertUnknown => "There is no such alert.",
             Self::AlertResolved => "It was resolved before.",
             Self::QuarantineUnknown => "Nothing of this id is in quarantine.",
+            Self::CaseUnknown => "There is no such case.",
         }
     }
 }
@@ -142,7 +162,8 @@ impl From<Rejection> for Error {
             | Rejection::RefundUnknown
             | Rejection::QrUnavailable
             | Rejection::AlertUnknown
-            | Rejection::QuarantineUnknown => ErrorKind::NotFound,
+            | Rejection::QuarantineUnknown
+            | Rejection::CaseUnknown => ErrorKind::NotFound,
             _ => ErrorKind::Rejected,
         };
         Self::new(kind, rejection.code(), rejection.message())

@@ -1,6 +1,6 @@
 //! A payment as its events made it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use merx_contracts::ids::{AccountId, AttemptId, OrderId, RefundId};
 use merx_kernel::{Money, Timestamp};
@@ -121,9 +121,18 @@ pub struct Capture {
     pub late: bool,
     /// Other money had been captured before.
     pub duplicate: bool,
+    /// Minor units of it that pay the order although they were not owed when they came.
+    pub accepted_minor: i64,
 }
 
 impl Capture {
+    /// Minor units of it that pay the order.
+    pub const fn pays_minor(&self) -> i64 {
+        match self.kind() {
+            CaptureKind::Owed => self.amount.minor,
+            _ => self.accepted_minor,
+        }
+    }
     /// What the money is.
     pub const fn kind(&self) -> CaptureKind {
         if self.late {
@@ -192,6 +201,8 @@ pub struct Terms {
     pub buyer: AccountId,
     /// How much is owed.
     pub amount: Money,
+    /// The part of it that is freight.
+    pub freight: Money,
     /// No attempt outlives it.
     pub deadline: Timestamp,
     /// What the cashier shows.
@@ -199,8 +210,8 @@ pub struct Terms {
 }
 
 impl Terms {
-    /// Whether the same is paid by the same buyer until the same moment. The words the cashier shows are no part of it: a
-    /// later program may choose others for a payment that an earlier one opened.
+    /// Whether the same is paid by the same buyer until the same moment. The words the cashier shows and the part that is
+    /// freight are no part of it: a later program may say otherwise of a payment that an earlier one opened.
     pub fn is_same_deal(&self, other: &Self) -> bool {
         let of = |t: &Self| (t.order_id, t.buyer, t.amount, t.deadline);
         of(self) == of(other)
@@ -221,6 +232,8 @@ pub struct Payment {
     pub captures: Vec<Capture>,
     /// Every refund.
     pub refunds: BTreeMap<RefundId, Refund>,
+    /// The captures and refunds whose fee the provider's bill has told.
+    pub fees: BTreeSet<(AttemptId, Option<RefundId>)>,
 }
 
 impl Payment {
@@ -277,13 +290,13 @@ impl Aggregate for Payment {
     type State = Self;
     type Event = PaymentEvent;
     /// Attempts and tries to refund may be many. A state that changes its shape, or is folded otherwise, is a new number.
-    const SNAPSHOTS: Option<Snapshots<Self>> = Some(Snapshots::json(1));
+    const SNAPSHOTS: Option<Snapshots<Self>> = Some(Snapshots::json(2));
 
     fn evolve(mut state: Self, event: &PaymentEvent) -> Self {
         match event.clone() {
-            PaymentEvent::PaymentOpened { order_id, buyer, amount, deadline, subject } => {
+            PaymentEvent::PaymentOpened { order_id, buyer, amount, freight, deadline, subject } => {
                 state.status = Status::Open;
-                state.terms = Some(Terms { order_id, buyer, amount, deadline, subject });
+                state.terms = Some(Terms { order_id, buyer, amount, freight, deadline, subject });
             }
             PaymentEvent::AttemptStarted { attempt_id, provider, method, amount, started_at, expires_at } => {
                 let (qr_code, superseded_by, end) = (None, None, None);
@@ -310,9 +323,20 @@ impl Aggregate for Payment {
                 attempt_id, amount, provider_trade_no, late, duplicate, ..
             } => {
                 let asked = state.attempts.get(&attempt_id).map_or(amount, |attempt| attempt.amount);
-                let capture = Capture { attempt_id, amount, asked, provider_trade_no, late, duplicate };
+                let accepted_minor = 0;
+                let capture =
+                    Capture { attempt_id, amount, asked, provider_trade_no, late, duplicate, accepted_minor };
                 state.status = state.status_with(&capture);
                 state.captures.push(capture);
+            }
+            PaymentEvent::DepositAccepted { attempt_id, amount } => {
+                let of = state.captures.iter_mut().find(|capture| capture.attempt_id == attempt_id);
+                if let Some(capture) = of {
+                    capture.accepted_minor = amount.minor;
+                }
+            }
+            PaymentEvent::FeeCharged { attempt_id, refund_id, .. } => {
+                state.fees.insert((attempt_id, refund_id));
             }
             PaymentEvent::CloseRequested {} => state.status = Status::Closing,
             PaymentEvent::PaymentClosed {} => state.status = Status::Closed,

@@ -24,7 +24,8 @@ const HANDLER_MS_MAX: u64 = 30_000;
 /// The form of a drawn code.
 const SVG: &str = "image/svg+xml";
 
-const OWN: Owner = Owner::Account("the payment's buyer is the caller; another's is payment.not_found");
+pub(super) const OWN: Owner =
+    Owner::Account("the payment's buyer is the caller; another's is payment.not_found");
 
 /// How the buyer wants to pay.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -39,7 +40,7 @@ pub(super) fn start(desk: &Desk) -> Route {
     let access = Access::Permission { permission: Permission::Shop, owner: OWN };
     Route::post("/v1/payments/{payment}/attempts", access, handle_start, desk)
         .id("startPaymentAttempt")
-        .summary("Begin to pay: answers where to send the browser, or the QR code to show.")
+        .summary("Begin to pay: answers where to send the browser, the QR code to show, or what else to do.")
         .description(
             "While an attempt of the same method is open, it is that one. An open attempt of another method is closed \
              at the provider first; where the provider does not know it yet, the new one takes its place. Money that \
@@ -58,6 +59,7 @@ pub(super) fn start(desk: &Desk) -> Route {
             "payment.attempt_ended",
             "payment.too_many_attempts",
             "payment.method_refused",
+            "payment.method_not_offered",
         ])
         .idempotency(Idempotency::Required)
         .handler_ms_max(HANDLER_MS_MAX)

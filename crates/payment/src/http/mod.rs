@@ -2,9 +2,12 @@
 
 mod alerts;
 mod attempts;
+mod ledger;
 mod notifications;
+mod offline;
 mod payments;
 mod quarantine;
+mod reconciliations;
 mod refunds;
 
 use std::sync::Arc;
@@ -30,6 +33,7 @@ pub(crate) struct Desk {
 pub fn routes(payments: Payments, idempotent: Idempotent) -> Vec<Route> {
     let desk = Desk { payments, idempotent: Arc::new(idempotent) };
     vec![
+        offline::methods(&desk),
         attempts::start(&desk),
         attempts::draw(&desk),
         payments::show(&desk),
@@ -41,6 +45,15 @@ pub fn routes(payments: Payments, idempotent: Idempotent) -> Vec<Route> {
         quarantine::list(&desk),
         quarantine::resolve(&desk),
         refunds::retry(&desk),
+        offline::confirm_money(&desk),
+        offline::confirm_refund(&desk),
+        ledger::trial_balance(&desk),
+        ledger::postings(&desk),
+        ledger::export(&desk),
+        reconciliations::reconcile(&desk),
+        reconciliations::list(&desk),
+        reconciliations::cases(&desk),
+        reconciliations::resolve(&desk),
     ]
 }
 

@@ -11,7 +11,7 @@ use merx_http::{Access, Answer, Idempotency, Route};
 use schemars::JsonSchema;
 
 use super::{Desk, NOTIFICATIONS_PATH};
-use crate::commands::Verdict;
+use crate::{commands::Verdict, domain::ProviderName};
 
 /// What Alipay sends, as far as Merx reads it.
 #[derive(JsonSchema)]
@@ -46,7 +46,7 @@ pub(super) fn take(desk: &Desk) -> Route {
 }
 
 async fn handle(State(desk): State<Desk>, form: Bytes) -> Answer<Response> {
-    Ok(match desk.payments.take_notification(&form).await? {
+    Ok(match desk.payments.take_notification(ProviderName::Alipay, &form).await? {
         Verdict::Taken => (StatusCode::OK, REPLY_SUCCESS).into_response(),
         Verdict::Quarantined | Verdict::Unsigned => (StatusCode::BAD_REQUEST, REPLY_FAIL).into_response(),
     })

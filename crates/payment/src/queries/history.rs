@@ -127,6 +127,11 @@ impl RefundSummary {
         Self::of(id, refund, None)
     }
 
+    /// A refund that ended at that moment.
+    pub(crate) fn settled(id: RefundId, refund: &Refund, at: Timestamp) -> Self {
+        Self::of(id, refund, Some(at))
+    }
+
     fn of(id: RefundId, refund: &Refund, settled_at: Option<Timestamp>) -> Self {
         let failure_code = match &refund.state {
             RefundState::Failed { code } => Some(code.clone()),
@@ -186,6 +191,8 @@ impl History {
             PaymentEvent::AttemptStarted { .. }
             | PaymentEvent::AttemptPrepared { .. }
             | PaymentEvent::AttemptSuperseded { .. }
+            | PaymentEvent::DepositAccepted { .. }
+            | PaymentEvent::FeeCharged { .. }
             | PaymentEvent::CloseRequested {}
             | PaymentEvent::PaymentClosed {}
             | PaymentEvent::RefundRequested { .. } => {}

@@ -3,9 +3,12 @@
 
 mod alerts;
 mod history;
+pub mod ledger;
+mod methods;
 mod payment;
 mod payments;
 mod quarantine;
+mod reconciliation;
 mod timeline;
 
 use merx_contracts::ids::AccountId;
@@ -15,8 +18,13 @@ use serde::{Deserialize, Serialize};
 
 pub use alerts::{AlertState, AlertView, AlertsRequest};
 pub use history::{AttemptState, AttemptSummary, CaptureSummary, PaymentView, RefundSummary};
+pub use ledger::{
+    AccountBalance, PostingView, PostingsRequest, TrialBalance, UnbalancedBooking, postings, trial_balance,
+};
+pub use methods::{ConfirmationView, MethodItem, MethodKind, MethodsView};
 pub use payments::{PaymentItem, PaymentsRequest};
 pub use quarantine::{QuarantineRequest, QuarantineView};
+pub use reconciliation::{CaseView, CasesRequest, ReconciliationView, date_of};
 
 use crate::{domain::Rejection, store::alerts::Resolved};
 

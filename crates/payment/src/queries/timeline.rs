@@ -186,6 +186,18 @@ fn particulars(event: &PaymentEvent) -> Detail {
                 ("double", duplicate.to_string()),
             ])
         }
+        PaymentEvent::DepositAccepted { attempt_id, amount } => {
+            detail([("attempt_id", attempt_id.to_string()), money(amount)])
+        }
+        PaymentEvent::FeeCharged { attempt_id, refund_id, amount, bill_day, .. } => {
+            let mut detail = detail([
+                ("attempt_id", attempt_id.to_string()),
+                money(amount),
+                ("bill_day", bill_day.clone()),
+            ]);
+            detail.extend(refund_id.map(|id| ("refund_id".to_owned(), id.to_string())));
+            detail
+        }
         PaymentEvent::CloseRequested {} | PaymentEvent::PaymentClosed {} => Detail::new(),
         PaymentEvent::RefundRequested { refund_id, attempt_id, amount, reason, .. } => detail([
             ("refund_id", refund_id.to_string()),

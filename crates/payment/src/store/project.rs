@@ -12,14 +12,17 @@ pub fn opened(
     order_id: OrderId,
     buyer: AccountId,
     amount: Money,
+    freight: Money,
     deadline: Timestamp,
     subject: &str,
     at: Timestamp,
 ) -> Result<()> {
+    let currency = amount.currency.code();
     tx.execute(
-        "INSERT INTO payment_payments (payment_id, order_id, buyer, amount_minor, currency, deadline, subject,
-         status, captured_minor, refunded_minor, opened_at) VALUES (?, ?, ?, ?, ?, ?, ?, 'open', 0, 0, ?)",
-        params![payment_id, order_id, buyer, amount.minor, amount.currency.code(), deadline, subject, at],
+        "INSERT INTO payment_payments (payment_id, order_id, buyer, amount_minor, freight_minor, currency, deadline,
+         subject, status, captured_minor, refunded_minor, opened_at)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'open', 0, 0, ?)",
+        params![payment_id, order_id, buyer, amount.minor, freight.minor, currency, deadline, subject, at],
     )?;
     Ok(())
 }
@@ -73,6 +76,21 @@ pub fn captured(tx: &mut Tx<'_>, payment_id: PaymentId, amount: Money, late: boo
     Ok(())
 }
 
+/// An attempt brought money: what reconciliation looks for on the provider's bill.
+pub fn attempt_captured(
+    tx: &mut Tx<'_>,
+    attempt_id: AttemptId,
+    amount: Money,
+    trade_no: &str,
+    at: Timestamp,
+) -> Result<()> {
+    tx.execute(
+        "UPDATE payment_attempts SET captured_minor = ?, captured_trade_no = ?, captured_at = ? WHERE attempt_id = ?",
+        params![amount.minor, trade_no, at, attempt_id],
+    )?;
+    Ok(())
+}
+
 /// A refund was asked for.
 pub fn refund_requested(
     tx: &mut Tx<'_>,
@@ -117,52 +135,4 @@ pub fn refunded(tx: &mut Tx<'_>, payment_id: PaymentId, amount: Money) -> Result
         params![amount.minor, payment_id],
     )?;
     Ok(())
-}
-
-/// One movement of money, as the two postings that make it: what is added to one account is taken from the
-/// other.
-#[derive(Clone, Debug)]
-pub struct Movement<'a> {
-    /// Of which payment.
-    pub payment_id: PaymentId,
-    /// The version of the event that made it.
-    pub version: i64,
-    /// The account that gains.
-    pub to: &'a str,
-    /// The account that loses.
-    pub from: &'a str,
-    /// How much.
-    pub amount: Money,
-    /// By which attempt.
-    pub attempt_id: AttemptId,
-    /// By which refund, if it is one.
-    pub refund_id: Option<RefundId>,
-    /// The provider's number, of a capture.
-    pub provider_trade_no: Option<&'a str>,
-    /// When.
-    pub at: Timestamp,
-}
-
-/// Writes a movement into the ledger.
-pub fn post(tx: &mut Tx<'_>, movement: &Movement<'_>) -> Result<()> {
-    let posting = |account: &str, minor: i64| {
-        params![
-            movement.payment_id,
-            movement.version,
-            account,
-            minor,
-            movement.amount.currency.code(),
-            movement.attempt_id,
-            movement.refund_id,
-            movement.provider_trade_no,
-            movement.at,
-        ]
-    };
-    let minor = movement.amount.minor;
-    tx.insert_rows(
-        "INSERT INTO payment_postings (payment_id, version, account, minor, currency, attempt_id, refund_id,
-         provider_trade_no, posted_at) VALUES",
-        9,
-        vec![posting(movement.to, minor), posting(movement.from, -minor)],
-    )
 }

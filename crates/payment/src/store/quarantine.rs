@@ -54,9 +54,9 @@ pub struct QuarantineRow {
 const SELECT: &str = "SELECT q.item_id, q.source, q.kind, q.payment_id, q.attempt_id, q.provider, q.order_number,
      q.trade_no, q.trade_status, q.asked_minor, q.asked_currency, q.found_minor, q.found_currency, q.why, q.alert_id,
      q.recorded_at, q.resolved_at, q.resolved_by, q.resolution,
-     (SELECT COALESCE(SUM(p.minor), 0) FROM payment_postings p WHERE q.source = 'capture'
-      AND p.payment_id = q.payment_id AND p.attempt_id = q.attempt_id AND p.refund_id IS NOT NULL
-      AND p.account = 'buyers')
+     (SELECT COALESCE(SUM(-p.minor), 0) FROM payment_postings p WHERE q.source = 'capture'
+      AND p.payment_id = q.payment_id AND p.attempt_id = q.attempt_id AND p.kind = 'refund'
+      AND p.account LIKE 'clearing:%')
      FROM payment_quarantine q";
 
 fn money(row: &Row<'_>, minor: usize) -> Result<Option<Money>> {

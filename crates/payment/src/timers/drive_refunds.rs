@@ -12,7 +12,7 @@ use merx_platform::timers::DueTimer;
 use crate::{
     commands::retry_after,
     context::{Payments, load_payment, refunds_timer},
-    domain::{Payment, Refund, RefundState},
+    domain::{Payment, ProviderName, Refund, RefundState},
     store,
 };
 
@@ -32,6 +32,11 @@ fn due_at(refund: &Refund, tried_at: Option<Timestamp>) -> Timestamp {
         Some(tried_at) => tried_at.plus(retry_after(tried_at.since(refund.requested_at))),
         None => refund.requested_at,
     }
+}
+
+/// Whoever has the money; a refund is of an attempt that brought some.
+fn provider_of(payment: &Payment, refund: &Refund) -> ProviderName {
+    payment.attempts.get(&refund.attempt_id).map_or(ProviderName::Alipay, |attempt| attempt.provider)
 }
 
 impl Payments {
@@ -56,7 +61,7 @@ impl Payments {
         let book = self.book();
         for (due_at, refund_id, refund) in open {
             let wait = if trades.insert(refund.attempt_id) {
-                self.try_refund(payment_id, refund_id, refund, &book).await?
+                self.try_refund(payment_id, refund_id, refund, provider_of(&payment, refund), &book).await?
             } else {
                 Some(due_at.since(self.now()).max(BETWEEN_REFUNDS))
             };

@@ -2,14 +2,15 @@
 
 mod drive_refunds;
 mod poll_attempts;
+mod reconcile_daily;
 
 use merx_platform::timers::{DueTimer, TimerHandler};
 
 use crate::context::Payments;
 
-/// The handlers of both timers.
+/// The handlers of all timers.
 pub fn handlers(payments: &Payments) -> Vec<TimerHandler> {
-    let (poll, drive) = (payments.clone(), payments.clone());
+    let (poll, drive, reconcile) = (payments.clone(), payments.clone(), payments.clone());
     vec![
         TimerHandler::new(poll_attempts::KIND, move |due: DueTimer| {
             let payments = poll.clone();
@@ -18,6 +19,10 @@ pub fn handlers(payments: &Payments) -> Vec<TimerHandler> {
         TimerHandler::new(drive_refunds::KIND, move |due: DueTimer| {
             let payments = drive.clone();
             async move { payments.drive_refunds(due).await }
+        }),
+        TimerHandler::new(reconcile_daily::KIND, move |due: DueTimer| {
+            let payments = reconcile.clone();
+            async move { payments.reconcile_due(due).await }
         }),
     ]
 }

@@ -14,7 +14,7 @@ use crate::{
 
 pub fn trials() -> Vec<Trial> {
     let mut trials = everywhere!["asks":
-        opening_is_two_statements_and_may_be_asked_again,
+        opening_is_three_statements_and_may_be_asked_again,
         an_open_that_does_not_fit_is_refused,
         a_close_before_the_open_refuses_the_open,
         without_an_attempt_a_close_is_one_transaction_and_asks_nobody,
@@ -29,12 +29,12 @@ pub fn trials() -> Vec<Trial> {
     trials
 }
 
-async fn opening_is_two_statements_and_may_be_asked_again(mode: Mode) {
+async fn opening_is_three_statements_and_may_be_asked_again(mode: Mode) {
     let world = World::new(mode).await;
     let before = world.stats();
     world.open(order(1)).await;
     let cost = world.stats().since(&before).total();
-    assert_eq!((cost.write_txs, cost.statements()), (1, 2));
+    assert_eq!((cost.write_txs, cost.statements()), (1, 3));
     world.open(order(1)).await;
     let view = world.view(order(1)).await;
     assert_eq!(
@@ -49,17 +49,22 @@ async fn an_open_that_does_not_fit_is_refused(mode: Mode) {
     let world = World::new(mode).await;
     world.open(order(1)).await;
     let mut other = world.open_request(order(1));
-    other.amount = Some(money(5).into());
+    (other.amount, other.freight) = (Some(money(5).into()), None);
     assert_eq!(world.ask_open(other).await.unwrap_err().code(), "payment.id_reused");
     for minor in [0, -1, 10_000_000_001] {
         let mut wanted = world.open_request(order(2));
-        wanted.amount = Some(money(minor).into());
+        (wanted.amount, wanted.freight) = (Some(money(minor).into()), None);
         let refused = world.ask_open(wanted).await.unwrap_err();
         assert_eq!((refused.code(), refused.kind()), ("payment.amount_not_payable", ErrorKind::Rejected));
     }
     let mut wanted = world.open_request(order(2));
     wanted.subject = "x".repeat(257);
     assert_eq!(world.ask_open(wanted).await.unwrap_err().fields()[0].pointer, "/subject");
+    for minor in [-1, crate::world::AMOUNT + 1] {
+        let mut wanted = world.open_request(order(2));
+        wanted.freight = Some(money(minor).into());
+        assert_eq!(world.ask_open(wanted).await.unwrap_err().fields()[0].pointer, "/freight");
+    }
     let mut wanted = world.open_request(order(2));
     wanted.payment_id = "ord_nonsense".to_owned();
     assert_eq!(world.ask_open(wanted).await.unwrap_err().fields()[0].pointer, "/payment_id");
@@ -81,7 +86,7 @@ async fn without_an_attempt_a_close_is_one_transaction_and_asks_nobody(mode: Mod
     let before = world.stats();
     assert_eq!(world.close(order(1)).await.outcome(), Outcome::Closed);
     let cost = world.stats().since(&before).total();
-    assert_eq!((cost.write_txs, cost.statements()), (1, 3));
+    assert_eq!((cost.write_txs, cost.statements()), (1, 5));
     assert!(world.gateway.ledger().calls.is_empty());
     let refused = world.post_attempt(order(1), BUYER, "k", r#"{"method":"alipay_page"}"#).await;
     refused.is_problem(409, "payment.closed");

@@ -30,28 +30,29 @@ pub fn trials() -> Vec<Trial> {
 
 const DEADLINE: Timestamp = Timestamp::from_millis(1_800_000);
 
-fn yuan(minor: i64) -> Money {
+pub fn yuan(minor: i64) -> Money {
     Money::new(minor, Currency::CNY)
 }
 fn attempt(n: u128) -> AttemptId {
     AttemptId::from_bits(n)
 }
-fn refund(n: u128) -> RefundId {
+pub fn refund(n: u128) -> RefundId {
     RefundId::from_bits(n)
 }
-fn terms() -> Terms {
+pub fn terms() -> Terms {
     Terms {
         order_id: OrderId::from_bits(7),
         buyer: AccountId::from_bits(8),
         amount: yuan(1_000),
+        freight: yuan(100),
         deadline: DEADLINE,
         subject: "Merx order".to_owned(),
     }
 }
-fn open() -> Command {
+pub fn open() -> Command {
     Command::Open(terms())
 }
-fn start(n: u128) -> Command {
+pub fn start(n: u128) -> Command {
     start_at(n, 1_000)
 }
 fn start_at(n: u128, millis: i64) -> Command {
@@ -70,20 +71,20 @@ fn start_qr(n: u128, replaces: Option<u128>) -> Command {
 fn prepare(n: u128) -> Command {
     Command::PrepareAttempt { attempt_id: attempt(n), qr_code: format!("qr{n}") }
 }
-fn end(n: u128) -> Command {
+pub fn end(n: u128) -> Command {
     Command::CloseAttempt { attempt_id: attempt(n), end: AttemptEnd::TradeClosed }
 }
-fn capture(n: u128) -> Command {
+pub fn capture(n: u128) -> Command {
     capture_of(n, 1_000, n)
 }
-fn capture_of(n: u128, minor: i64, trade: u128) -> Command {
+pub fn capture_of(n: u128, minor: i64, trade: u128) -> Command {
     Command::Capture {
         attempt_id: attempt(n),
         amount: yuan(minor),
         provider_trade_no: format!("trade{trade}"),
     }
 }
-fn request_refund(n: u128, of: u128, minor: i64) -> Command {
+pub fn request_refund(n: u128, of: u128, minor: i64) -> Command {
     Command::RequestRefund {
         refund_id: refund(n),
         attempt_id: attempt(of),
@@ -92,12 +93,20 @@ fn request_refund(n: u128, of: u128, minor: i64) -> Command {
         at: Timestamp::from_millis(2_000),
     }
 }
-fn settle(n: u128, state: RefundState) -> Command {
+pub fn settle(n: u128, state: RefundState) -> Command {
     Command::SettleRefund { refund_id: refund(n), state }
 }
 
+pub fn accept(n: u128, minor: i64) -> Command {
+    Command::AcceptDeposit { attempt_id: attempt(n), amount: yuan(minor) }
+}
+pub fn fee(n: u128, of: Option<u128>, minor: i64) -> Command {
+    let bill_day = "2026-11-20".to_owned();
+    Command::ChargeFee { attempt_id: attempt(n), refund_id: of.map(refund), amount: yuan(minor), bill_day }
+}
+
 /// Applies commands that must all be accepted.
-fn given(commands: &[Command]) -> Payment {
+pub fn given(commands: &[Command]) -> Payment {
     commands.iter().cloned().fold(Payment::default(), |payment, command| {
         let text = format!("{command:?}");
         let events = decide(&payment, command).unwrap_or_else(|r| panic!("{text} was refused: {r:?}"));
@@ -105,7 +114,7 @@ fn given(commands: &[Command]) -> Payment {
     })
 }
 
-fn names(decision: Result<Vec<PaymentEvent>, Rejection>) -> String {
+pub fn names(decision: Result<Vec<PaymentEvent>, Rejection>) -> String {
     match decision {
         Ok(events) if events.is_empty() => "–".to_owned(),
         Ok(events) => events.iter().map(DomainEvent::name).collect::<Vec<_>>().join(", "),
@@ -248,7 +257,7 @@ fn an_open_is_compared_with_what_was_agreed() {
     let other = Command::Open(Terms { amount: yuan(2_000), ..terms() });
     assert_eq!(decide(&opened, other), Err(Rejection::PaymentReused));
     // What the cashier shows was worded otherwise by an earlier program, whose saga is taken up by this one.
-    let reworded = Command::Open(Terms { subject: "in other words".to_owned(), ..terms() });
+    let reworded = Command::Open(Terms { subject: "in other words".to_owned(), freight: yuan(0), ..terms() });
     assert_eq!(decide(&opened, reworded), Ok(Vec::new()));
     for amount in [yuan(0), yuan(-1), yuan(10_000_000_001), Money::new(1_000, Currency::USD)] {
         let wanted = Command::Open(Terms { amount, ..terms() });
@@ -335,7 +344,7 @@ fn money_is_recorded_as_what_it_is() {
     assert_eq!(decide(&held, request_refund(1, 1, 1_000)), Err(Rejection::RefundAboveCaptured));
 }
 
-fn any_command() -> impl Strategy<Value = Command> {
+pub fn any_command() -> impl Strategy<Value = Command> {
     let failed = RefundState::Failed { code: "ACQ.X".to_owned() };
     prop_oneof![
         Just(open()),
@@ -352,6 +361,8 @@ fn any_command() -> impl Strategy<Value = Command> {
         (0..6u128).prop_map(move |n| settle(n, failed.clone())),
         (0..6u128)
             .prop_map(|n| Command::RetryRefund { refund_id: refund(n), at: Timestamp::from_millis(3_000) }),
+        (0..4u128, prop_oneof![Just(1_000i64), 0..1_200i64]).prop_map(|(n, minor)| accept(n, minor)),
+        (0..4u128, prop::option::of(0..6u128), -20..20i64).prop_map(|(n, of, minor)| fee(n, of, minor)),
     ]
 }
 

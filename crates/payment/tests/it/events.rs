@@ -50,6 +50,7 @@ fn examples() -> Vec<PaymentEvent> {
             order_id: OrderId::from_bits(0x78 + 1),
             buyer: AccountId::from_bits(0x78 + 2),
             amount,
+            freight: money(1_000),
             deadline: at("2026-11-20T08:30:00Z"),
             subject: "Merx order".to_owned(),
         },
@@ -74,6 +75,14 @@ fn examples() -> Vec<PaymentEvent> {
             provider_trade_no: "2026112022001400000000000001".to_owned(),
             late: false,
             duplicate: false,
+        },
+        PaymentEvent::DepositAccepted { attempt_id: ATTEMPT, amount },
+        PaymentEvent::FeeCharged {
+            attempt_id: ATTEMPT,
+            refund_id: None,
+            amount: money(119),
+            provider: ProviderName::Alipay,
+            bill_day: "2026-11-20".to_owned(),
         },
         PaymentEvent::CloseRequested {},
         PaymentEvent::PaymentClosed {},
@@ -153,7 +162,7 @@ fn every_fixture_is_read_and_folded() {
 }
 
 fn what_is_not_ours_is_refused() {
-    assert!(PaymentEvent::decode("PaymentOpened", 2, "{}").is_err(), "an unknown schema is refused");
+    assert!(PaymentEvent::decode("PaymentOpened", 3, "{}").is_err(), "an unknown schema is refused");
     assert!(PaymentEvent::decode("AttemptStarted", 3, "{}").is_err());
     assert!(PaymentEvent::decode("AttemptStarted", 0, "{}").is_err());
     assert!(PaymentEvent::decode("Nonsense", 1, "{}").is_err());

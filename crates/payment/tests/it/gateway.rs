@@ -5,7 +5,13 @@ use std::{
     sync::{Arc, Mutex, MutexGuard},
 };
 
-use axum::{Router, body::Bytes, extract::State, http::Uri, response::IntoResponse};
+use axum::{
+    Router,
+    body::Bytes,
+    extract::State,
+    http::Uri,
+    response::{IntoResponse, Response},
+};
 use http::StatusCode;
 use merx_alipay::{
     Params, PrivateKey,
@@ -17,6 +23,8 @@ use serde_json::{Map, Value, json};
 pub const APP_ID: &str = "2021000000000001";
 /// What the text of a code begins with.
 pub const QR: &str = "https://qr.alipay.test/";
+/// Where the bill is.
+const BILL_URL: &str = "http://gateway.test/bill";
 pub const SELLER_ID: &str = "2088000000000001";
 
 /// What goes wrong with the next call.
@@ -80,6 +88,8 @@ pub struct Ledger {
     pub down: bool,
     /// The refunds the seller's account has too little for, by their request numbers.
     pub unfunded: std::collections::BTreeSet<String>,
+    /// The bill of whatever day is asked for.
+    pub bill: Option<Vec<u8>>,
     /// The methods called.
     pub calls: Vec<String>,
     next: u64,
@@ -261,6 +271,12 @@ impl Gateway {
 
     fn carry_out(&self, method: &str, request: &GatewayRequest) -> Result<Map<String, Value>, Fault> {
         let content: Value = request.biz_content()?;
+        if method == "alipay.data.dataservice.bill.downloadurl.query" {
+            return match self.ledger().bill {
+                Some(_) => Ok(done(json!({ "code": "10000", "bill_download_url": BILL_URL }))),
+                None => Err(Fault::business("isp.bill_not_exist", "账单不存在")),
+            };
+        }
         let number = text(&content, "out_trade_no").to_owned();
         let mut ledger = self.ledger();
         if method == "alipay.trade.precreate" {
@@ -366,9 +382,12 @@ fn flattering(method: &str, request: &GatewayRequest) -> Map<String, Value> {
     fields
 }
 
-async fn serve(State(gateway): State<Gateway>, uri: Uri, body: Bytes) -> impl IntoResponse {
+async fn serve(State(gateway): State<Gateway>, uri: Uri, body: Bytes) -> Response {
+    if uri.path() == "/bill" {
+        return gateway.ledger().bill.clone().unwrap_or_default().into_response();
+    }
     match gateway.answer(uri.query().unwrap_or(""), &body) {
-        Ok(text) => (StatusCode::OK, text),
-        Err(status) => (status, String::new()),
+        Ok(text) => (StatusCode::OK, text).into_response(),
+        Err(status) => (status, String::new()).into_response(),
     }
 }

@@ -21,7 +21,7 @@ use crate::{
 
 pub fn trials() -> Vec<Trial> {
     let mut trials = everywhere!["notifications":
-        a_capture_is_six_statements_and_one_fact,
+        a_capture_is_eight_statements_and_one_fact,
         the_same_notification_a_hundred_times_at_once_is_one_payment,
         what_alipay_did_not_sign_counts_for_nothing_and_is_not_kept,
         what_alipay_signed_but_does_not_fit_is_quarantined,
@@ -43,15 +43,15 @@ fn failed(reply: &Reply) {
     assert_eq!((reply.status.as_u16(), reply.text.as_str()), (400, "fail"));
 }
 
-async fn a_capture_is_six_statements_and_one_fact(mode: Mode) {
+async fn a_capture_is_eight_statements_and_one_fact(mode: Mode) {
     let world = World::new(mode).await;
     let attempt_id = world.begin(order(1)).await;
     world.gateway.pay(attempt_id);
     let before = world.stats();
     world.notified(attempt_id).await;
     let cost = world.stats().since(&before);
-    assert_eq!(cost.labels["payment.capture"].write_statements, 6, "{cost:?}");
-    assert_eq!((cost.total().write_txs, cost.total().statements()), (1, 7), "one more to find the attempt");
+    assert_eq!(cost.labels["payment.capture"].write_statements, 8, "{cost:?}");
+    assert_eq!((cost.total().write_txs, cost.total().statements()), (1, 9), "one more to find the attempt");
     let facts = world.captured_facts().await;
     assert_eq!(facts.len(), 1);
     assert_eq!((facts[0].attempt_id, facts[0].amount.minor, facts[0].late), (attempt_id, AMOUNT, false));

@@ -30,6 +30,7 @@ async fn every_route_says_who_may_use_it(mode: Mode) {
     assert_eq!(Route::check(&built.routes), Vec::<String>::new());
     let ids: Vec<&str> = built.routes.iter().map(Route::operation_id).collect();
     let all = [
+        "listPaymentMethods",
         "startPaymentAttempt",
         "drawPaymentQrCode",
         "getPayment",
@@ -41,6 +42,15 @@ async fn every_route_says_who_may_use_it(mode: Mode) {
         "listPaymentQuarantine",
         "resolvePaymentQuarantine",
         "retryPaymentRefund",
+        "confirmPaymentMoney",
+        "confirmPaymentRefund",
+        "getTrialBalance",
+        "listPostings",
+        "exportPostings",
+        "reconcilePayments",
+        "listReconciliations",
+        "listReconciliationCases",
+        "resolveReconciliationCase",
     ];
     assert_eq!(ids, all);
     for code in built.routes.iter().flat_map(Route::codes) {

@@ -6,11 +6,13 @@ use libtest_mimic::Trial;
 use std::time::Duration;
 
 use merx_contracts::ids::{AttemptId, PaymentId};
+use merx_kernel::Role;
 use proptest::prelude::*;
+use serde_json::json;
 
 use crate::{
     gateway::{Status, Trouble},
-    world::{BUYER, PAGE_BODY, QR_BODY, World, order, refund_id},
+    world::{BUYER, PAGE_BODY, QR_BODY, World, money, order, refund_id},
 };
 
 pub fn trials() -> Vec<Trial> {
@@ -18,6 +20,11 @@ pub fn trials() -> Vec<Trial> {
         nothing_is_paid_or_given_back_twice,
     ]
 }
+
+/// The ways to pay beside page and code.
+const OTHERS: &[&str] = &["alipay_wap", "alipay_app", "bank_transfer", "cash_on_delivery"];
+const CLERK: u128 = 50;
+const PAID_BACK: &str = r#"{"reference":"transfer","reason":"by the bank"}"#;
 
 #[derive(Clone, Debug)]
 enum Act {
@@ -30,6 +37,12 @@ enum Act {
     PayClosed(u128),
     Notify(u128),
     Close(u128),
+    /// Another way to pay, by its number.
+    StartOther(u128, usize),
+    /// Staff has seen the money of every attempt that is theirs to see.
+    Confirm(u128, i64),
+    /// Staff has paid a refund back.
+    PayBack(u128, u128),
     Refund(u128, u128, i64),
     Pass(u64),
     Trouble(Trouble),
@@ -61,6 +74,9 @@ fn any_act() -> impl Strategy<Value = Act> {
         1 => one.clone().prop_map(Act::PayClosed),
         3 => one.clone().prop_map(Act::Notify),
         2 => one.clone().prop_map(Act::Close),
+        2 => (one.clone(), 0..OTHERS.len()).prop_map(|(n, way)| Act::StartOther(n, way)),
+        2 => (one.clone(), 1_998..2_001i64).prop_map(|(n, minor)| Act::Confirm(n, minor)),
+        2 => (one.clone(), 1..6u128).prop_map(|(n, id)| Act::PayBack(n, id)),
         4 => (one, 1..6u128, 1..2_200i64).prop_map(|(n, id, minor)| Act::Refund(n, id, minor)),
         3 => (0..400u64).prop_map(Act::Pass),
         4 => any_trouble().prop_map(Act::Trouble),
@@ -68,7 +84,7 @@ fn any_act() -> impl Strategy<Value = Act> {
 }
 
 async fn attempts(world: &World, payment_id: PaymentId) -> Vec<AttemptId> {
-    let view = world.get(&format!("/v1/payments/{payment_id}"), BUYER, merx_kernel::Role::Customer).await;
+    let view = world.get(&format!("/v1/payments/{payment_id}"), BUYER, Role::Customer).await;
     if view.status != 200 {
         return Vec::new();
     }
@@ -94,6 +110,22 @@ async fn perform(world: &World, act: Act) {
             if reply.status == 201 {
                 world.gateway.scan(reply.json()["qr_code"].as_str().unwrap());
             }
+        }
+        Act::StartOther(n, way) => {
+            let body = format!(r#"{{"method":"{}"}}"#, OTHERS[way]);
+            world.post_attempt(order(n), BUYER, &world.fresh_key(), &body).await;
+        }
+        Act::Confirm(n, minor) => {
+            for attempt in attempts(world, order(n)).await {
+                let path = format!("/v1/admin/payments/{}/attempts/{attempt}/confirmation", order(n));
+                let body = json!({"amount": money(minor), "reference": "slip", "reason": "seen"}).to_string();
+                // Refused where a provider has the money, or it was confirmed before.
+                world.act(&path, CLERK, Role::Operator, &world.fresh_key(), &body).await;
+            }
+        }
+        Act::PayBack(n, id) => {
+            let path = format!("/v1/payment-refunds/{}/confirmation", refund_id(n << 8 | id));
+            world.act(&path, CLERK, Role::Operator, &world.fresh_key(), PAID_BACK).await;
         }
         Act::Visit(n) => {
             let key = world.fresh_key();
@@ -141,12 +173,35 @@ async fn run(acts: Vec<Act>, seed: u64) {
     // The faults end; everything that is under way comes to its end by itself.
     world.gateway.ledger().troubles.clear();
     world.pass(Duration::from_secs(3 * 3600)).await;
+    // What staff owes is paid back in the end.
+    for n in 1..3u128 {
+        for id in 1..6u128 {
+            perform(&world, Act::PayBack(n, id)).await;
+        }
+    }
+    world.pass(Duration::from_secs(1_200)).await;
     let paid = world.gateway.ledger().trades.values().filter(|t| t.status == Status::Paid).count();
-    assert_eq!(world.captures().await, i64::try_from(paid).unwrap(), "each paid trade is captured, once");
+    let by_hand = "SELECT COUNT(*) FROM payment_offline_trades WHERE receipt_id IS NOT NULL";
+    let paid = i64::try_from(paid).unwrap() + world.count(by_hand).await;
+    assert_eq!(world.captures().await, paid, "each paid trade is captured, once");
+    let too_much = "SELECT COUNT(*) FROM (SELECT t.attempt_id FROM payment_offline_trades t JOIN payment_offline_refunds r
+         ON r.attempt_id = t.attempt_id AND r.confirmed_at IS NOT NULL
+         GROUP BY t.attempt_id, t.amount_minor HAVING SUM(r.amount_minor) > t.amount_minor) AS x";
+    assert_eq!(world.count(too_much).await, 0, "staff paid more back than came");
     let under_way = "SELECT COUNT(*) FROM payment_refunds WHERE status = 'requested'";
     assert_eq!(world.count(under_way).await, 0, "every refund came to its end");
     assert_eq!(world.next_timer().await, None, "nothing waits for ever");
     world.finish_drained().await;
+}
+
+fn nothing_is_paid_or_given_back_twice() {
+    they_hold();
+    println!(
+        "PROOF | T19 | random open, pay by every method, close, refund, confirm, query at a gateway that times out, answers 20000, \
+         10003, half, or signed by a stranger | size={} | 0 paid twice, 0 refunds above what was paid, our ledger is the provider's \
+         | seed=-",
+        sequences()
+    );
 }
 
 /// How many sequences; `MERX_SEQUENCES=10000` is the figure of the fault list.
@@ -155,9 +210,10 @@ fn sequences() -> u32 {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: sequences(), ..ProptestConfig::default() })]
+    // Runs without the guard fail on purpose: what they found is no regression.
+    #![proptest_config(ProptestConfig { cases: sequences(), failure_persistence: None, ..ProptestConfig::default() })]
 
-        fn nothing_is_paid_or_given_back_twice(acts in prop::collection::vec(any_act(), 1..40), seed in any::<u64>()) {
+    fn they_hold(acts in prop::collection::vec(any_act(), 1..40), seed in any::<u64>()) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         runtime.block_on(run(acts, seed));
     }

@@ -44,6 +44,7 @@ fn captured(dice: &mut TestRng) -> (Payment, i64) {
         order_id: OrderId::from_bits(7),
         buyer: AccountId::from_bits(8),
         amount: cny(amount),
+        freight: Money::zero(merx_kernel::Currency::CNY),
         deadline: Timestamp::from_millis(1_800_000),
         subject: "Merx order".to_owned(),
     };

@@ -4,7 +4,7 @@ use libtest_mimic::Trial;
 use merx_contracts::ids::{AccountId, AttemptId};
 use merx_kernel::{Id, Result, Role};
 use merx_platform::Store;
-use merx_sql::{NewEvent, Tx, params};
+use merx_sql::{NewEvent, Query as _, Tx, params};
 use serde_json::json;
 
 use crate::{
@@ -69,5 +69,19 @@ async fn money_that_was_not_what_was_asked_is_quarantined_in_the_rows_too(mode: 
     let items = reply.json()["items"].clone();
     let ids: Vec<_> = items.as_array().unwrap().iter().map(|item| item["id"].clone()).collect();
     assert_eq!(ids, [json!(order(2))], "{}", reply.text);
+    // The ledger is built from the events: the sales, the money that was owed, and the money that was not.
+    let of = |account: &'static str| {
+        let world = &world;
+        async move {
+            let sql = "SELECT COALESCE(SUM(minor), 0) FROM payment_postings WHERE account = ?";
+            let read =
+                move |q: &mut merx_sql::Reader<'_>| q.query_one(sql, params![account], |row| row.get(0));
+            world.deps.db.read("test.balance", read).await.unwrap()
+        }
+    };
+    let balances: [i64; 4] =
+        [of("clearing:alipay").await, of("receivable").await, of("revenue").await, of("deposits").await];
+    assert_eq!(balances, [2 * AMOUNT - 500, AMOUNT, -2 * AMOUNT, -(AMOUNT - 500)]);
+    assert_eq!(of("alipay").await + of("buyers").await, 0i64, "nothing is left of the old chart");
     world.finish().await;
 }

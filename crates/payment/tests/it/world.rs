@@ -28,7 +28,10 @@ use merx_http::{
     token::{Realm, TokenSigner, TokenVerifier},
 };
 use merx_kernel::{Clock, Currency, Id, Money, Principal, Result, Role, Secret, Timestamp, clock::BoxFuture};
-use merx_payment::{AlipayConfig, PaymentConfig, provider::InProcess, queries::PaymentView};
+use merx_payment::{
+    AlipayConfig, Instructions, OfflineConfig, PaymentConfig, Payments, domain::Method, provider::InProcess,
+    queries::PaymentView,
+};
 use merx_platform::{
     Deps, DueTimer, Module, Peer, Store, projection::compare, rpc::ask, time::SeededEntropy,
 };
@@ -44,6 +47,7 @@ use crate::{
 pub const START: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 pub const BUYER: u128 = 11;
 pub const AMOUNT: i64 = 1_999;
+pub const FREIGHT: i64 = 500;
 pub const PAGE_BODY: &str = r#"{"method":"alipay_page"}"#;
 pub const QR_BODY: &str = r#"{"method":"alipay_qr"}"#;
 
@@ -107,6 +111,7 @@ fn run(server: &str, sql: &str) {
 pub struct World {
     pub gateway: Gateway,
     pub deps: Deps,
+    pub payments: Payments,
     clock: Arc<StepClock>,
     store: Store,
     module: Module,
@@ -136,16 +141,26 @@ impl Reply {
 }
 
 pub fn config(gateway: &Gateway) -> PaymentConfig {
+    let alipay = AlipayConfig {
+        return_url: Some("http://shop.test/thanks".to_owned()),
+        ..AlipayConfig::new(
+            APP_ID,
+            SELLER_ID,
+            "http://gateway.test/gateway.do",
+            Secret::new(gateway.merchant.to_pem().unwrap()),
+            gateway.alipay.public_key().unwrap().to_pem().unwrap(),
+            "http://shop.test/v1/payments/alipay/notifications",
+        )
+    };
+    let offline = OfflineConfig {
+        bank_transfer: Some(Instructions::new("Bank of Hangzhou, 6222 0000").unwrap()),
+        cash_on_delivery: Some(Instructions::new("Pay the carrier.").unwrap()),
+    };
     PaymentConfig {
-        alipay: AlipayConfig {
-            app_id: APP_ID.to_owned(),
-            seller_id: SELLER_ID.to_owned(),
-            gateway_url: "http://gateway.test/gateway.do".to_owned(),
-            private_key: Secret::new(gateway.merchant.to_pem().unwrap()),
-            alipay_public_key: gateway.alipay.public_key().unwrap().to_pem().unwrap(),
-            notify_url: "http://shop.test/v1/payments/alipay/notifications".to_owned(),
-            return_url: Some("http://shop.test/thanks".to_owned()),
-        },
+        methods: Some(Method::ALL.to_vec()),
+        alipay: Some(alipay),
+        offline: Some(offline),
+        ..PaymentConfig::default()
     }
 }
 
@@ -186,7 +201,8 @@ impl World {
             client_burst_max: 1_000_000,
             ..Limits::default()
         };
-        let built = merx_payment::module(&deps, &limits, &config(&gateway), outbound).unwrap();
+        let payments = merx_payment::payments(&deps, &config(&gateway), outbound).unwrap();
+        let built = merx_payment::context(&deps, &limits, &payments);
         if let Some(old) = old {
             let first = built.module.migrations.iter().filter(|m| m.number == 100).cloned().collect();
             Module::new(store.clone(), first).migrate(&deps.db).await.unwrap();
@@ -194,6 +210,7 @@ impl World {
             deps.db.write("test.old", move |tx| old(tx, &of)).await.unwrap();
         }
         built.module.migrate(&deps.db).await.unwrap();
+        merx_payment::bring_up_to_date(&deps.db).await.unwrap();
         let revocations = Arc::new(Revocations::in_process());
         revocations.load([], START);
         let seed = Secret::new(vec![9; 32]);
@@ -216,6 +233,7 @@ impl World {
             peer: Peer::local(built.module.rpc.clone().unwrap()),
             router: router(built.routes, edge),
             module: built.module,
+            payments,
             deps,
             clock,
             store,
@@ -246,6 +264,7 @@ impl World {
             amount: Some(money(AMOUNT).into()),
             deadline: self.deadline().as_millis(),
             subject: "Merx order".to_owned(),
+            freight: Some(money(FREIGHT).into()),
         }
     }
     pub async fn ask_open(&self, request: OpenRequest) -> Result<OpenReply> {
@@ -448,7 +467,7 @@ impl World {
     /// As [`Self::finish`], when everything the gateway knows must have reached us too.
     pub async fn finish_drained(self) {
         let ours =
-            self.count("SELECT COALESCE(SUM(minor), 0) FROM payment_postings WHERE account = 'alipay'").await;
+            self.count("SELECT COALESCE(SUM(minor), 0) FROM payment_postings WHERE account = 'clearing:alipay' AND kind <> 'fee'").await;
         assert_eq!(ours, self.gateway.balance(), "our ledger and the provider's differ");
         self.finish().await;
     }

@@ -12,6 +12,7 @@ use axum::{
 };
 use futures_util::stream;
 use merx_kernel::{Clock, Error, Result};
+use merx_payment::provider::KeysInUse;
 use merx_platform::{
     Projection, Store, Subscription, Tasks,
     bus::{self, Backlog},
@@ -39,6 +40,7 @@ pub struct Operations {
     tasks: Tasks,
     contexts: Arc<Vec<Operated>>,
     subscriptions: Arc<Vec<Subscription>>,
+    payments: merx_payment::Payments,
     /// One rebuild at a time: each keeps a copy of the read models in memory.
     rebuilding: Arc<Mutex<()>>,
 }
@@ -57,6 +59,7 @@ impl Operations {
             tasks: shop.deps.tasks.clone(),
             contexts: Arc::new(shop.modules.iter().map(operated).collect()),
             subscriptions: Arc::new(shop.modules.iter().flat_map(|m| m.subscriptions.clone()).collect()),
+            payments: shop.payment.clone(),
             rebuilding: Arc::default(),
         }
     }
@@ -64,10 +67,30 @@ impl Operations {
 
 /// The routes.
 pub fn operations(operations: Operations) -> Router {
+    let books = super::books::books(operations.payments.clone());
     Router::new()
         .route("/outbox", get(backlog))
+        .route("/payment/keys/reload", post(reload_keys))
         .route("/projections/{context}/rebuild", post(rebuild))
         .with_state(operations)
+        .merge(books)
+}
+
+/// The keys of providers that are in use now.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct KeysLine {
+    /// Those of Alipay; none where the shop has no Alipay.
+    pub alipay: Option<KeysInUse>,
+}
+
+async fn reload_keys(State(shop): State<Operations>) -> Result<Json<KeysLine>, Refused> {
+    let alipay = shop.payments.reload_keys().map_err(|error| {
+        // The socket tells one sentence.
+        let wrong = error.fields().iter().map(|f| format!(" {}: {}.", f.pointer, f.detail));
+        let text = wrong.fold(error.message().to_owned(), |text, more| text + &more);
+        Error::new(error.kind(), error.code().to_owned(), text)
+    })?;
+    Ok(Json(KeysLine { alipay }))
 }
 
 async fn backlog(State(shop): State<Operations>) -> Result<Json<Backlog>, Refused> {

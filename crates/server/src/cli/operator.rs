@@ -12,7 +12,7 @@ use super::{Format, Place};
 use crate::shop::CONTEXTS;
 
 /// Contexts whose events are their truth.
-const EVENT_SOURCED: [&str; 4] = ["ordering", "payment", "inventory", "all"];
+const EVENT_SOURCED: [&str; 5] = ["ordering", "payment", "inventory", "aftersale", "all"];
 
 fn moment(text: &str) -> Result<Timestamp, String> {
     Timestamp::parse_rfc3339(text)
@@ -173,6 +173,25 @@ pub struct DropLetter {
     /// Why, in a sentence (1 to 500 characters). No personal data: it is kept for good.
     #[arg(long, value_name = "TEXT", value_parser = reason)]
     pub reason: String,
+}
+
+/// `merx payment`.
+#[derive(Debug, Subcommand)]
+pub enum Payment {
+    /// Read the files of keys and certificates again now; a running shop also does it every minute. What the provider
+    /// signed with its key of before is taken for a while longer.
+    ReloadKeys(ReloadKeys),
+}
+
+/// `merx payment reload-keys`.
+#[derive(Clone, Debug, Args)]
+pub struct ReloadKeys {
+    /// How it is printed.
+    #[command(flatten)]
+    pub format: Format,
+    /// Which shop.
+    #[command(flatten)]
+    pub place: Place,
 }
 
 /// `merx timers`.

@@ -63,7 +63,8 @@ fn contexts(wanted: &str) -> &[&str] {
         "ordering" => &["ordering"],
         "payment" => &["payment"],
         "inventory" => &["inventory"],
-        _ => &["ordering", "payment", "inventory"],
+        "aftersale" => &["aftersale"],
+        _ => &["ordering", "payment", "inventory", "aftersale"],
     }
 }
 

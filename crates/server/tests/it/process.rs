@@ -22,6 +22,31 @@ use tokio_util::sync::CancellationToken;
 use buyers::{Buyer, restock};
 use harness::{Site, until};
 
+/// The ledger is read beside a shop and at rest; a day is reconciled through the running one.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_books_are_told_and_reconciled() {
+    let mut site = Site::new(&[]);
+    site.start().await;
+    assert!(site.succeed(&["demo", "purchase"]).contains("Done."));
+    let told = site.succeed(&["ledger", "trial-balance"]);
+    assert!(told.contains("clearing:alipay") && told.contains("The books balance."), "{told}");
+    let past = site.succeed(&["ledger", "trial-balance", "--as-of", "2020-01-01T00:00:00Z", "--json"]);
+    let past: Value = serde_json::from_str(&past).expect("JSON");
+    assert_eq!((&past["is_balanced"], &past["accounts"]), (&true.into(), &serde_json::json!([])));
+    let told = site.succeed(&["reconcile", "--date", "2026-01-01"]);
+    assert!(told.contains("The bill and the books agree."), "{told}");
+    let tomorrow = site.run(&["reconcile", "--date", "2999-01-01"]);
+    harness::refused(&tomorrow, 1, &["a day that is over"]);
+    harness::refused(&site.run(&["ledger", "account", "pocket"]), 1, &["no such account"]);
+    assert_eq!(site.run(&["reconcile", "--date", "yesterday"]).status.code(), Some(2));
+    site.stop().await;
+    let lines = site.succeed(&["ledger", "account", "clearing:alipay", "--csv"]);
+    let lines: Vec<&str> = lines.lines().collect();
+    assert!(lines.len() == 2 && lines[1].contains(",clearing:alipay,"), "{lines:?}");
+    let one = site.succeed(&["ledger", "account", "revenue", "--json"]);
+    assert_eq!(serde_json::from_str::<Value>(one.trim()).expect("one line of JSON")["kind"], "sale");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_purchase_succeeds_before_and_after_a_restart() {
     let mut site = Site::new(&[]);

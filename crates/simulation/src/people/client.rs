@@ -282,7 +282,7 @@ impl<'a> Client<'a> {
 /// The same request with another word in it, where it has one.
 fn otherwise(ask: &Ask) -> Option<Ask> {
     let mut body = ask.body.clone()?;
-    let words = ["reason", "note", "text"].into_iter().find(|name| body[*name].is_string())?;
+    let words = ["text", "note", "reason"].into_iter().find(|name| body[*name].is_string())?;
     body[words] = format!("{}, or not", body[words].as_str()?).into();
     let headers = ask.headers.clone();
     Some(Ask { headers, ..Ask::new(ask.method.clone(), ask.path.clone(), Some(body)) })

@@ -4,7 +4,9 @@
 use std::collections::{BTreeMap, btree_map};
 
 use merx_alipay_sandbox::{Entry, EntryKind};
+use merx_contracts::ids::AttemptId;
 use merx_kernel::Role;
+use merx_sql::{Query as _, Reader, params};
 use merx_testkit::Answer;
 use serde_json::Value;
 
@@ -29,6 +31,8 @@ pub async fn assert_nothing_hangs(world: &World) {
     assert_eq!(world.count(unfinished).await, 0, "parcels hang");
     let holds = "SELECT COUNT(*) FROM shipping_holds WHERE status = 'held'";
     assert_eq!(world.count(holds).await, 0, "holds hang");
+    let refunding = "SELECT COUNT(*) FROM aftersale_cases WHERE status = 'refunding'";
+    assert_eq!(world.count(refunding).await, 0, "money after the sale hangs");
     let counted = "SELECT COALESCE(SUM(bought), 0) FROM ordering_purchases";
     let bought = format!(
         "SELECT COALESCE(SUM(l.quantity), 0) FROM ordering_lines l JOIN ordering_orders o ON o.order_id = l.order_id
@@ -81,11 +85,30 @@ fn moved(ledger: &[Entry]) -> BTreeMap<&str, (i64, i64)> {
     moved
 }
 
+/// What staff has confirmed of each attempt, in minor units: what came is what the buyer handed over, no less and no more.
+async fn by_hand(town: &Town<'_>) -> Vec<(String, i64, i64)> {
+    let sql =
+        "SELECT t.attempt_id, t.amount_minor, COALESCE(SUM(r.amount_minor), 0) FROM payment_offline_trades t
+         LEFT JOIN payment_offline_refunds r ON r.attempt_id = t.attempt_id AND r.confirmed_at IS NOT NULL
+         WHERE t.receipt_id IS NOT NULL GROUP BY t.attempt_id, t.amount_minor";
+    let read = |q: &mut Reader<'_>| {
+        q.query(sql, params![], |row| Ok((row.get::<AttemptId>(0)?.bare(), row.get(1)?, row.get(2)?)))
+    };
+    let all: Vec<(String, i64, i64)> = town.world.shop.deps.db.read("evening.by_hand", read).await.unwrap();
+    for (attempt, taken, back) in &all {
+        assert_eq!(town.handed_over(attempt), Some(*taken), "{attempt}: another sum was confirmed");
+        assert!(back <= taken, "{attempt}: {back} of {taken} was paid back");
+    }
+    all
+}
+
 /// Each order is what its buyer was told, costs what it was to cost, and has exactly the money that Alipay took for it
 /// and did not give back.
 pub async fn assert_accounts_agree<'a>(town: &'a Town<'a>, auditor: &Client<'a>) {
     let ledger = town.world.ledger().await;
-    let moved = moved(&ledger);
+    let by_hand = by_hand(town).await;
+    let mut moved = moved(&ledger);
+    moved.extend(by_hand.iter().map(|(attempt, taken, back)| (attempt.as_str(), (*taken, *back))));
     let mut lists: BTreeMap<_, Option<Vec<Value>>> = BTreeMap::new();
     for bought in town.bought() {
         let is_gone = town.is_gone(bought.by);
@@ -100,7 +123,8 @@ pub async fn assert_accounts_agree<'a>(town: &'a Town<'a>, auditor: &Client<'a>)
         let known = order.text_at("/payment_id");
         assert!(bought.payment_id.is_empty() || bought.payment_id == known, "{}", order.text);
         let payment = payment.filter(|payment| payment.status == 200);
-        assert_order(town, &bought, &order, payment.as_ref(), &moved);
+        let after_sale = given_back_after_sale(auditor, &bought).await;
+        assert_order(town, (&bought, after_sale), &order, payment.as_ref(), &moved);
         if !is_gone {
             if let btree_map::Entry::Vacant(unknown) = lists.entry(bought.by) {
                 let statuses = "placing,rejected,awaiting_payment,payment_in_review,paid,part_shipped,shipped,\
@@ -122,9 +146,17 @@ async fn get(client: &Client<'_>, path: String) -> Answer {
     answer.unwrap_or_else(|| panic!("nobody answers about {path}"))
 }
 
+/// What the cases of an order have given back, in minor units.
+async fn given_back_after_sale(auditor: &Client<'_>, bought: &Bought) -> i64 {
+    let path = format!("/v1/admin/after-sales?order_id={}&status=refunded&limit=100", bought.id);
+    let cases = get(auditor, path).await;
+    let cases = cases.body["items"].as_array().into_iter().flatten();
+    cases.filter_map(|case| case.pointer("/refund/minor").and_then(Value::as_i64)).sum()
+}
+
 fn assert_order(
     town: &Town<'_>,
-    bought: &Bought,
+    (bought, after_sale): (&Bought, i64),
     order: &Answer,
     payment: Option<&Answer>,
     moved: &BTreeMap<&str, (i64, i64)>,
@@ -161,7 +193,7 @@ fn assert_order(
         assert!(known, "{} was paid by trade {paid}, of which nobody knows: {}", bought.id, payment.text);
     }
     let owed = match order.body["axes"]["order"].as_str() {
-        Some("confirmed" | "completed") => bought.total_minor,
+        Some("confirmed" | "completed") => bought.total_minor - after_sale,
         _ => 0,
     };
     assert_eq!(taken - back, owed, "{}\n{}", order.text, payment.text);

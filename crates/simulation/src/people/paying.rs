@@ -32,17 +32,25 @@ impl Shopper<'_> {
         let trade = id.split_once('_')?.1.to_owned();
         let path = format!("/v1/payments/{}", bought.payment_id);
         self.client.was_promised("an attempt", path, move |seen| has(seen, "id", &id));
-        let code = match begun.body["qr_code"].as_str() {
-            Some(qr) => qr.rsplit('/').next()?.to_owned(),
-            None => self.client.town.world.sandbox.open(&begun.text_at("/pay_url")).await.ok()?,
+        let sandbox = &self.client.town.world.sandbox;
+        let code = match (begun.body["qr_code"].as_str(), begun.body["app_order"].as_str()) {
+            (Some(qr), _) => qr.rsplit('/').next()?.to_owned(),
+            (None, Some(order)) => sandbox.open(order).await.ok()?,
+            (None, None) => sandbox.open(&begun.text_at("/pay_url")).await.ok()?,
         };
         self.client.town.has_begun(&trade);
         Some(Till { code, payment_id: bought.payment_id.clone(), trade })
     }
 
-    /// Any of the ways to pay.
+    /// Any of the ways to pay at Alipay.
     pub async fn at_a_till(&self, bought: &Bought) -> Option<Till> {
-        let method = if self.one_in(3) { "alipay_qr" } else { "alipay_page" };
+        let method = *self.client.dice.pick(&[
+            "alipay_page",
+            "alipay_page",
+            "alipay_qr",
+            "alipay_wap",
+            "alipay_app",
+        ])?;
         let till = self.attempt(bought, method).await?.ok()?;
         if self.one_in(2) {
             // Alipay may refuse who comes too late.

@@ -10,8 +10,10 @@ mod hoarder;
 mod leaver;
 mod racer;
 mod regular;
+mod returner;
 mod roamer;
 mod tamperer;
+mod transferer;
 mod twice_payer;
 mod waverer;
 
@@ -27,6 +29,10 @@ pub enum Kind {
     Waverer,
     /// Pays by two ways, early or late.
     TwicePayer,
+    /// Pays by a transfer or in cash.
+    Transferer,
+    /// Sends goods back, or wants money without.
+    Returner,
     /// Clicks twice, goes back, comes again.
     Doubler,
     /// Looks, fills a cart and goes.
@@ -61,6 +67,10 @@ const KINDS: &[Kind] = &[
     Kind::Waverer,
     Kind::TwicePayer,
     Kind::TwicePayer,
+    Kind::Transferer,
+    Kind::Transferer,
+    Kind::Returner,
+    Kind::Returner,
     Kind::Doubler,
     Kind::Doubler,
     Kind::Browser,
@@ -92,6 +102,8 @@ impl Kind {
             Self::Regular => regular::visit(town, &name).await,
             Self::Waverer => waverer::visit(town, &name).await,
             Self::TwicePayer => twice_payer::visit(town, &name).await,
+            Self::Transferer => transferer::visit(town, &name).await,
+            Self::Returner => returner::visit(town, &name).await,
             Self::Doubler => doubler::visit(town, &name).await,
             Self::Browser => browser::visit(town, &name).await,
             Self::Guest => guest::visit(town, &name).await,

@@ -87,7 +87,14 @@ pub async fn furnish<'a>(town: &'a Town<'a>) -> Option<()> {
 /// Settles what waits for a person when the day is over.
 pub async fn tidy_up<'a>(town: &'a Town<'a>) -> Option<()> {
     let support = town.staff(Role::Operator, "the last of the support").await;
-    support::settle_all(&support).await
+    support::settle_all(&support).await?;
+    // What is to be paid back by hand shows once the refunds have been tried.
+    for _ in 0..3 {
+        town.world.settle().await;
+        town.pass(Duration::from_secs(20)).await;
+        support::pay_back_all(&support).await?;
+    }
+    Some(())
 }
 
 /// Replaces something for the version that is seen now.

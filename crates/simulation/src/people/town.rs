@@ -1,6 +1,10 @@
 //! Where everybody is: the shop, what is on sale in it, how long it is open, and what was acknowledged to whom.
 
-use std::{cell::RefCell, collections::BTreeSet, time::Duration};
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use axum::{body::Body, http::Request};
 use merx_kernel::{Role, Timestamp, principal::AccountId};
@@ -79,6 +83,8 @@ struct Kept {
     bought: Vec<Bought>,
     /// Trades at Alipay that somebody has begun.
     trades: Vec<String>,
+    /// What was transferred or handed over in cash, by the number of the attempt, in minor units.
+    by_hand: BTreeMap<String, i64>,
     erased: BTreeSet<AccountId>,
     people: Vec<(AccountId, Role)>,
     invited: Vec<String>,
@@ -178,6 +184,14 @@ impl<'a> Town<'a> {
         if !kept.trades.iter().any(|known| known == trade) {
             kept.trades.push(trade.to_owned());
         }
+    }
+    /// So much was transferred, or given in cash, for this attempt.
+    pub fn has_handed_over(&self, attempt: &str, minor: i64) {
+        self.kept.borrow_mut().by_hand.insert(attempt.to_owned(), minor);
+    }
+    /// What was transferred or given in cash for an attempt.
+    pub fn handed_over(&self, attempt: &str) -> Option<i64> {
+        self.kept.borrow().by_hand.get(attempt).copied()
     }
     /// The trades that were begun.
     pub fn trades(&self) -> Vec<String> {

@@ -76,6 +76,8 @@ const IN_A_HUNDRED: &[&str] = &[
     "getPayment payment.not_found",
     "getMe request.token_revoked",
     "resolvePaymentAlert 200",
+    "confirmPaymentMoney 200",
+    "confirmPaymentRefund 200",
     "signed and wrong: 400",
     "altered: 400",
     "replayed: success",

@@ -10,7 +10,7 @@ use axum::{
 use merx_alipay::PrivateKey;
 use merx_alipay_sandbox::{Config, Outbound, Reply, Sandbox};
 use merx_kernel::{Clock, Secret, clock::BoxFuture};
-use merx_payment::{AlipayConfig, PaymentConfig};
+use merx_payment::{AlipayConfig, Instructions, OfflineConfig, PaymentConfig, domain::Method};
 use merx_platform::{Deps, Tasks, time::SeededEntropy};
 use merx_sql::Db;
 use merx_testkit::{Answer, request};
@@ -84,16 +84,24 @@ impl Outbound for Sender {
 
 /// What the shop knows of it.
 pub fn payment_config() -> PaymentConfig {
+    let alipay = AlipayConfig::new(
+        APP,
+        SELLER,
+        format!("{GATEWAY}/gateway.do"),
+        Secret::new(SHOP_KEY.to_pem().told()),
+        ALIPAY_KEY.public_key().told().to_pem().told(),
+        NOTIFY,
+    );
+    let told = |text: &str| Instructions::new(text).ok();
+    let offline = OfflineConfig {
+        bank_transfer: told("Bank of the world, account 1"),
+        cash_on_delivery: told("Pay whoever brings it."),
+    };
     PaymentConfig {
-        alipay: AlipayConfig {
-            app_id: APP.to_owned(),
-            seller_id: SELLER.to_owned(),
-            gateway_url: format!("{GATEWAY}/gateway.do"),
-            private_key: Secret::new(SHOP_KEY.to_pem().told()),
-            alipay_public_key: ALIPAY_KEY.public_key().told().to_pem().told(),
-            notify_url: NOTIFY.to_owned(),
-            return_url: None,
-        },
+        methods: Some(Method::ALL.to_vec()),
+        alipay: Some(alipay),
+        offline: Some(offline),
+        ..PaymentConfig::default()
     }
 }
 
@@ -109,13 +117,7 @@ pub(super) struct Beside {
 
 /// Alipay, with a clock and tasks of its own.
 pub(super) async fn sandbox(deps: &Deps, clock: Arc<dyn Clock>, db: Db, line: Arc<Line>) -> Beside {
-    let config = Config {
-        app_id: APP.to_owned(),
-        seller_id: SELLER.to_owned(),
-        merchant_key: SHOP_KEY.public_key().told(),
-        alipay_key: ALIPAY_KEY.clone(),
-        public_url: GATEWAY.to_owned(),
-    };
+    let config = Config::new(APP, SELLER, SHOP_KEY.public_key().told(), ALIPAY_KEY.clone(), GATEWAY);
     // Its own randomness, sown by the shop's: nothing it does changes what the shop draws.
     let mut seed = [0u8; 8];
     deps.entropy.fill(&mut seed);

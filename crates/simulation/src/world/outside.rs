@@ -111,4 +111,7 @@ impl ToProvider for ToAlipay {
         let asked = async move { pages.post(&url, content_type, body).await };
         self.tasks.spawn("alipay.request", asked).await?
     }
+    async fn get(&self, url: &str) -> Result<Vec<u8>> {
+        self.pages.get(url).await
+    }
 }

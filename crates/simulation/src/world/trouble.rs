@@ -147,6 +147,7 @@ impl World {
             }
             "provider.gateway_timeout" => Fault::GatewayTimeout(spoiled()),
             "provider.gateway_unknown" => Fault::GatewayUnknown(spoiled()),
+            "provider.gateway_in_progress" => Fault::GatewayInProgress(spoiled()),
             "provider.half_answer" => Fault::HalfAnswer(spoiled()),
             "provider.wrong_signature" => Fault::WrongSignature(spoiled()),
             "provider.pay_after_close" => Fault::PayAfterClose { after_ms: draw(60_000) },

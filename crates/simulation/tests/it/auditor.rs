@@ -15,8 +15,13 @@ const WRONGS: &[(&str, &str, &str)] = &[
     ),
     (
         "A1",
-        "UPDATE payment_postings SET minor = minor + 1 WHERE account = 'buyers'",
-        "UPDATE payment_postings SET minor = minor - 1 WHERE account = 'buyers'",
+        "UPDATE payment_postings SET minor = minor + 1 WHERE account LIKE 'clearing:%'",
+        "UPDATE payment_postings SET minor = minor - 1 WHERE account LIKE 'clearing:%'",
+    ),
+    (
+        "A1",
+        "UPDATE payment_postings SET account = 'deposits' WHERE account = 'receivable' AND kind = 'capture'",
+        "UPDATE payment_postings SET account = 'receivable' WHERE account = 'deposits'",
     ),
     (
         "A2",

@@ -140,7 +140,7 @@ pub fn silence(world: &World) {
 /// When the shop booked the money of each attempt, by the attempt's number at Alipay.
 pub async fn booked(world: &World) -> Vec<(String, Timestamp)> {
     let read =
-        "SELECT attempt_id, MIN(posted_at) FROM payment_postings WHERE refund_id IS NULL GROUP BY attempt_id";
+        "SELECT attempt_id, MIN(posted_at) FROM payment_postings WHERE kind = 'capture' GROUP BY attempt_id";
     let row = |row: &merx_sql::Row<'_>| Ok((row.get::<AttemptId>(0)?.bare(), row.get::<Timestamp>(1)?));
     world.shop.deps.db.read("test.booked", move |q| q.query(read, params![], row)).await.told()
 }

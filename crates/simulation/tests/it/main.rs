@@ -4,6 +4,7 @@
 #![allow(clippy::print_stdout, reason = "figures and seeds are shown with --nocapture")]
 #![allow(clippy::cast_possible_truncation, reason = "counts and random picks of a test are small")]
 
+mod after_sales;
 mod asks;
 mod auditor;
 mod cancellations;
@@ -11,6 +12,7 @@ mod crowds;
 mod engine;
 mod faults;
 mod parcels;
+mod reconciliations;
 mod regressions;
 mod routes;
 mod shop_rules;

@@ -1,5 +1,6 @@
 //! Every route of the shop, walked: who may use it, whose objects it shows, and that it is described.
 
+mod asked;
 mod bodies;
 mod described;
 mod matrix;

@@ -140,7 +140,7 @@ async fn a_shop_that_was_stopped_carries_every_order_on() {
 
 /// Write transactions and statements that one purchase of one line may cost, from a filled cart to `paid`.
 const WRITE_TXS_MAX: u64 = 8;
-const STATEMENTS_MAX: u64 = 45;
+const STATEMENTS_MAX: u64 = 48;
 /// What follows `paid`: the reservation becomes a sale, the warehouse gets a shipment.
 const AFTER_PAID: &[&str] =
     &["inventory.sell", "shipping.open", "ordering.open_fulfilment", "ordering.order_terms"];

@@ -182,7 +182,7 @@ fn the_documented_values_are_the_defaults() {
     assert_eq!(config.orders.payment_deadline_s, OrdersConfig::default().payment_deadline_s);
     assert_eq!(config.log, LogOptions::default());
     assert_eq!(config.database_url(), "sqlite:/var/lib/merx/merx.db");
-    assert_eq!(config.payment.alipay.return_url, None);
+    assert!(config.payment.alipay.expect("an Alipay").return_url.is_none());
 }
 
 /// `config check` and `serve` refuse a configuration in the same words, and make no data folder.
@@ -320,6 +320,37 @@ async fn a_configured_shop_serves_without_demo_and_sandbox() {
     let listening = ["--listen", any, "--sandbox-listen", any, "--mail-listen", any, "--grpc-listen", any];
     let demo = [&["up", "--data", site.data()], &listening[..]].concat();
     refused(&merx(Path::new("/"), &demo), 1, &["holds a shop without a demo", "merx serve"]);
+    site.assert_no_panic();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_change_while_the_shop_runs() {
+    let folder = TempDir::new().expect("a folder");
+    let file = folder.path().join("alipay.pem");
+    let fresh = || {
+        let key = PrivateKey::generate().and_then(|key| key.public_key()?.to_pem()).expect("a key");
+        fs::write(&file, key).expect("written");
+    };
+    fresh();
+    let mut site = Site::configured(|data_dir, listen| {
+        let text = filled_in(data_dir, listen);
+        let (before, rest) = text.split_once("alipay_public_key = '''").expect("the key");
+        let (_, after) = rest.split_once("'''").expect("its end");
+        format!("{before}alipay_public_key_file = \"{}\"{after}", file.display())
+    });
+    let config = site.config();
+    let at = |args: &[&str]| merx(Path::new("/"), &[args, &["--config", &config]].concat());
+    let reload = || String::from_utf8(at(&["payment", "reload-keys"]).stdout).expect("text");
+    assert_eq!(String::from_utf8(at(&["migrate"]).stdout).expect("text"), "The tables are up to date.\n");
+    site.start().await;
+    assert!(reload().starts_with("Alipay: the same keys as before"), "nothing is new");
+    fresh();
+    let told = reload();
+    assert!(told.contains("other keys than before") && told.contains("are taken until"), "{told}");
+    assert!(reload().starts_with("Alipay: the same keys as before"));
+    fs::write(&file, "half a k").expect("written");
+    refused(&at(&["payment", "reload-keys"]), 1, &["payment.alipay.alipay_public_key_file"]);
+    site.stop().await;
     site.assert_no_panic();
 }
 

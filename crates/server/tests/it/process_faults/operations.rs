@@ -208,7 +208,8 @@ async fn read_models_are_built_again_while_orders_are_placed() {
     let untouched = json_of(&site, &["rebuild", "all"]);
     for report in untouched.as_array().expect("a list") {
         assert_eq!((&report["mended"], &report["before"]), (&Value::from(0), &report["after"]), "{report}");
-        assert!(report["events"].as_u64() > Some(0), "{report}");
+        // Nobody has asked anything after the sale.
+        assert!(report["events"].as_u64() > Some(0) || report["context"] == "aftersale", "{report}");
     }
     site.stop().await;
     tamper(
@@ -248,7 +249,7 @@ async fn read_models_are_built_again_while_orders_are_placed() {
     // And at rest, in place.
     refused(&site.run(&["rebuild", "cart"]), 2, &["cart", "ordering, payment, inventory"]);
     let told = site.succeed(&["rebuild", "all"]);
-    assert_eq!(told.matches("built again from ").count(), 3, "{told}");
+    assert_eq!(told.matches("built again from ").count(), 4, "{told}");
     assert!(!told.contains("other than before"), "{told}");
     site.succeed(&["audit"]);
     site.start().await;

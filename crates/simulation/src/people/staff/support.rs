@@ -9,7 +9,7 @@ pub async fn act(support: &Client<'_>) -> Option<()> {
     let dice = &support.dice;
     let bought = support.town.bought();
     let Some(order) = dice.pick(&bought).map(|bought| bought.id.clone()) else { return Some(()) };
-    match dice.below(9) {
+    match dice.below(10) {
         0 | 1 => cancel(support, &order, json!({"reason": "the buyer called"})).await.map(drop),
         2 => note(support, &order).await,
         3 => {
@@ -21,6 +21,7 @@ pub async fn act(support: &Client<'_>) -> Option<()> {
         5 => alerts(support).await,
         6 => quarantine(support).await,
         7 => mails(support).await,
+        8 => pay_back_all(support).await,
         _ => support.get(format!("/v1/orders/{order}/timeline")).await.map(drop),
     }
 }
@@ -42,9 +43,15 @@ async fn note(support: &Client<'_>, order: &str) -> Option<()> {
 
 /// Decides about the money of an order, if there is anything to decide.
 async fn settle(support: &Client<'_>, order: &str) -> Option<()> {
-    let decision = if support.dice.one_in(2) { "accept" } else { "refund" };
-    let body = json!({"decision": decision, "reason": "looked into"});
-    let settled = support.post(format!("/v1/orders/{order}/settlement"), body).await?;
+    let mut decision = if support.dice.one_in(2) { "accept" } else { "refund" };
+    let decided = |decision: &str| json!({"decision": decision, "reason": "looked into"});
+    let path = format!("/v1/orders/{order}/settlement");
+    let mut settled = support.post(path.clone(), decided(decision)).await?;
+    if settled.code() == "ordering.captured_too_little" {
+        // It cannot be let pass.
+        decision = "refund";
+        settled = support.post(path, decided(decision)).await?;
+    }
     if settled.status == 200 && decision == "refund" {
         support.was_promised("money back", format!("/v1/orders/{order}"), |seen| {
             seen.text_at("/axes/order") == "cancelled" && seen.body["amounts"]["paid"]["minor"] == 0
@@ -81,6 +88,17 @@ async fn mails(support: &Client<'_>) -> Option<()> {
     assert_eq!(seen.body["id"], mail["id"], "{}", seen.text);
     if support.dice.one_in(2) {
         support.post(format!("{path}/redelivery"), json!({"reason": "it did not come"})).await?;
+    }
+    Some(())
+}
+
+/// Every refund that is to be paid back by hand is.
+pub async fn pay_back_all(support: &Client<'_>) -> Option<()> {
+    let listed = support.get("/v1/admin/payments/alerts?limit=100").await?;
+    for alert in listed.body["items"].as_array()?.iter().filter(|a| a["kind"] == "payment_refund_by_hand") {
+        let refund = alert["detail"]["refund_id"].as_str()?;
+        let body = json!({"reference": "a transfer", "reason": "paid back by the bank"});
+        support.post(format!("/v1/payment-refunds/{refund}/confirmation"), body).await?;
     }
     Some(())
 }

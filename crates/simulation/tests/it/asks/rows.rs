@@ -13,7 +13,12 @@ use merx_contracts::{
         inventory_client::InventoryClient,
     },
     notification::v1::notification_client::NotificationClient,
-    payment::v1::{CloseRequest, OpenRequest, RefundRequest, payments_client::PaymentsClient},
+    ordering::v1::{
+        AfterSaleTermsRequest, GrantRefundRequest, GrantReplacementRequest, ordering_client::OrderingClient,
+    },
+    payment::v1::{
+        AcceptDepositRequest, CloseRequest, OpenRequest, RefundRequest, payments_client::PaymentsClient,
+    },
     shipping::v1::{self as shipping, shipping_client::ShippingClient},
 };
 use merx_kernel::{Id, IdKind, Role};
@@ -51,6 +56,7 @@ pub async fn outcomes(world: &World, peer: &(dyn Fn(&str) -> Peer + Sync)) -> Ve
     rows.extend(payment(&scene, peer("payment")).await);
     rows.extend(shipping(&scene, peer("shipping")).await);
     rows.extend(notification(&scene, peer("notification")).await);
+    rows.extend(ordering(&scene, peer("ordering")).await);
     rows
 }
 
@@ -259,6 +265,7 @@ async fn payment(scene: &Scene<'_>, peer: Peer) -> Vec<Row> {
         amount: Some(Money { minor: 100, currency: "CNY".to_owned() }),
         deadline,
         subject: "Tea".to_owned(),
+        freight: None,
     };
     let close = |payment_id: &str| CloseRequest { payment_id: payment_id.to_owned() };
     let refund = |refund_id: String, minor| RefundRequest {
@@ -267,6 +274,12 @@ async fn payment(scene: &Scene<'_>, peer: Peer) -> Vec<Row> {
         amount: Some(Money { minor, currency: "CNY".to_owned() }),
         reason: "after_sale".to_owned(),
         attempt_id: scene.attempt.clone(),
+    };
+    // What was owed when it came pays already; nothing else of it is a deposit.
+    let accept = |minor| AcceptDepositRequest {
+        payment_id: scene.paid.payment_id.clone(),
+        attempt_id: scene.attempt.clone(),
+        amount: Some(Money { minor, currency: "CNY".to_owned() }),
     };
     let told_of = |order_id: &str| TimelineRequest { order_id: order_id.to_owned() };
     let (opened, closed) = (scene.fresh("pay"), scene.fresh("pay"));
@@ -282,6 +295,11 @@ async fn payment(scene: &Scene<'_>, peer: Peer) -> Vec<Row> {
             "merx.payment.v1.Payments/Refund",
             client.refund(refund(scene.fresh("rfd"), 100)).await,
             client.refund(refund(scene.fresh("rfd"), scene.paid.total_minor)).await,
+        ),
+        row(
+            "merx.payment.v1.Payments/AcceptDeposit",
+            client.accept_deposit(accept(scene.paid.total_minor)).await,
+            client.accept_deposit(accept(1)).await,
         ),
         row(
             "merx.payment.v1.Payments/Timeline",
@@ -361,4 +379,46 @@ async fn notification(scene: &Scene<'_>, peer: Peer) -> Vec<Row> {
         mails,
         timeline(client.timeline(told_of(MALFORMED)).await),
     )]
+}
+
+async fn ordering(scene: &Scene<'_>, peer: Peer) -> Vec<Row> {
+    let mut client = OrderingClient::new(peer);
+    let terms = |order: &Order, account: &str| AfterSaleTermsRequest {
+        order_id: order.id.clone(),
+        account_id: account.to_owned(),
+    };
+    let grant = |order: &Order, minor| GrantRefundRequest {
+        order_id: order.id.clone(),
+        case_id: scene.fresh("afs"),
+        amount: Some(Money { minor, currency: "CNY".to_owned() }),
+    };
+    let replace = |order: &Order| GrantReplacementRequest {
+        order_id: order.id.clone(),
+        case_id: scene.fresh("afs"),
+        shipment_ids: vec![scene.fresh("shp")],
+    };
+    let (own, other) = (scene.buyer.account.to_string(), scene.fresh("acc"));
+    // A number is made of its order's id.
+    let told_of = client.after_sale_terms(terms(&scene.paid, &own)).await.map(|reply| {
+        let reply = reply.into_inner();
+        assert!(!reply.number.is_empty(), "{reply:?}");
+        Response::new(merx_contracts::ordering::v1::AfterSaleTermsReply { number: String::new(), ..reply })
+    });
+    vec![
+        row(
+            "merx.ordering.v1.Ordering/AfterSaleTerms",
+            told_of,
+            client.after_sale_terms(terms(&scene.paid, &other)).await,
+        ),
+        row(
+            "merx.ordering.v1.Ordering/GrantRefund",
+            client.grant_refund(grant(&scene.paid, 100)).await,
+            client.grant_refund(grant(&scene.paid, scene.paid.total_minor)).await,
+        ),
+        row(
+            "merx.ordering.v1.Ordering/GrantReplacement",
+            client.grant_replacement(replace(&scene.paid)).await,
+            client.grant_replacement(replace(&scene.unpaid)).await,
+        ),
+    ]
 }

@@ -6,13 +6,18 @@ use std::collections::BTreeMap;
 use futures_util::future::join4;
 use merx_contracts::{
     common::v1::{Money, SkuQuantity},
+    ids::AttemptId,
     inventory::v1::{
         ReleaseRequest, ReserveRequest, SellRequest, TakeBackRequest, inventory_client::InventoryClient,
     },
-    payment::v1::{CloseRequest, OpenRequest, RefundRequest, payments_client::PaymentsClient},
+    ordering::v1::{GrantRefundRequest, GrantReplacementRequest, ordering_client::OrderingClient},
+    payment::v1::{
+        AcceptDepositRequest, CloseRequest, OpenRequest, RefundRequest, payments_client::PaymentsClient,
+    },
     shipping::v1::{self as shipping, shipping_client::ShippingClient},
 };
 use merx_kernel::{Id, IdKind};
+use merx_payment::commands::Report;
 use merx_platform::rpc::{Peer, ask};
 use merx_simulation::{
     run::number,
@@ -32,6 +37,9 @@ const NODES: &[(&str, Option<&str>)] = &[
     ("inventory.Reserve", Some("inventory.Release")),
     ("inventory.Sell", None),
     ("inventory.TakeBack", None),
+    ("ordering.GrantRefund", None),
+    ("ordering.GrantReplacement", None),
+    ("payment.AcceptDeposit", None),
     ("payment.Open", Some("payment.Close")),
     ("payment.Refund", None),
     ("shipping.Hold", Some("shipping.LiftHold")),
@@ -111,7 +119,21 @@ impl<'a> Subject<'a> {
                     subject.step("inventory.Sell", 'd').await;
                 }
             }
-            "payment.Refund" => {
+            "payment.AcceptDeposit" => {
+                let one = waiting(world, 1).await.remove(0);
+                let number = one.buyer.attempt(&one.order).await.number;
+                // More came than was asked, as far as the provider said.
+                let report = Report {
+                    provider: merx_payment::domain::ProviderName::Alipay,
+                    attempt_id: AttemptId::parse_bare(&number).unwrap(),
+                    amount: merx_kernel::Money::new(one.order.total_minor + 1, merx_kernel::Currency::CNY),
+                    provider_trade_no: number.clone(),
+                };
+                let payment_id = one.order.payment_id.parse().unwrap();
+                world.shop.payment.capture(payment_id, report, None, None).await.unwrap();
+                subject.paid = Some((one.buyer, one.order, number));
+            }
+            "payment.Refund" | "ordering.GrantRefund" | "ordering.GrantReplacement" => {
                 let one = waiting(world, 1).await.remove(0);
                 let number = one.buyer.pay(world, &one.order).await.number;
                 subject.paid = Some((one.buyer, one.order, number));
@@ -155,6 +177,15 @@ impl<'a> Subject<'a> {
                 drop(ask(inventory.take_back(request).await));
             }
             "payment.Open" => drop(ask(PaymentsClient::new(self.peer("payment")).open(self.opening()).await)),
+            "payment.AcceptDeposit" => {
+                let (_, order, number) = self.paid.as_ref().unwrap();
+                let request = AcceptDepositRequest {
+                    payment_id: order.payment_id.clone(),
+                    attempt_id: format!("att_{number}"),
+                    amount: Some(Money { minor: order.total_minor, currency: "CNY".to_owned() }),
+                };
+                drop(ask(PaymentsClient::new(self.peer("payment")).accept_deposit(request).await))
+            }
             "payment.Refund" => {
                 drop(ask(PaymentsClient::new(self.peer("payment")).refund(self.refund()).await))
             }
@@ -163,7 +194,21 @@ impl<'a> Subject<'a> {
                 drop(ask(shipping.hold(request).await));
             }
             "shipping.Open" => drop(ask(shipping.open(self.parcel(lines(1))).await)),
+            "ordering.GrantRefund" | "ordering.GrantReplacement" => self.granted(node).await,
             other => panic!("{other} is not known"),
+        }
+    }
+
+    async fn granted(&self, node: &str) {
+        let mut ordering = OrderingClient::new(self.peer("ordering"));
+        let (order_id, case_id) = (self.paid.as_ref().unwrap().1.id.clone(), format!("afs_{}", self.bits));
+        if node == "ordering.GrantRefund" {
+            let amount = Some(Money { minor: 100, currency: "CNY".to_owned() });
+            drop(ask(ordering.grant_refund(GrantRefundRequest { order_id, case_id, amount }).await));
+        } else {
+            let shipment_ids = vec![format!("shp_{}", self.bits)];
+            let request = GrantReplacementRequest { order_id, case_id, shipment_ids };
+            drop(ask(ordering.grant_replacement(request).await));
         }
     }
 
@@ -203,6 +248,7 @@ impl<'a> Subject<'a> {
             amount: Some(Money { minor: 100, currency: "CNY".to_owned() }),
             deadline: self.world.shop.deps.now().as_millis() + 600_000,
             subject: "Tea".to_owned(),
+            freight: None,
         }
     }
 
@@ -240,6 +286,14 @@ impl<'a> Subject<'a> {
                 let open = "SELECT COUNT(*) FROM payment_payments WHERE status = 'open' AND payment_id =";
                 format!("{} payable", figure(format!("{open} {key}")).await)
             }
+            "payment.AcceptDeposit" => {
+                let order: merx_contracts::ids::OrderId = self.paid.as_ref().unwrap().1.id.parse().unwrap();
+                let accepted =
+                    "SELECT COUNT(*) FROM payment_events WHERE name = 'DepositAccepted' AND stream =";
+                let accepted = figure(format!("{accepted} X'{:032X}'", order.bits())).await;
+                assert_eq!(accepted, 1, "it pays the order");
+                format!("{accepted} accepted")
+            }
             "payment.Refund" => {
                 let number = &self.paid.as_ref().unwrap().2;
                 let ledger = self.world.ledger().await;
@@ -247,6 +301,12 @@ impl<'a> Subject<'a> {
                     ledger.iter().filter(|e| e.out_trade_no == *number).map(|e| e.amount.minor).collect();
                 let known = "SELECT COUNT(*) FROM payment_refunds WHERE refund_id =";
                 format!("{} moves, {} refunds", moved.len(), figure(format!("{known} {key}")).await)
+            }
+            "ordering.GrantRefund" | "ordering.GrantReplacement" => {
+                let order: merx_contracts::ids::OrderId = self.paid.as_ref().unwrap().1.id.parse().unwrap();
+                let granted = "SELECT COUNT(*) FROM ordering_events WHERE name IN ('AfterSaleRefundGranted', \
+                               'ReplacementGranted') AND stream =";
+                format!("{} granted", figure(format!("{granted} X'{:032X}'", order.bits())).await)
             }
             "shipping.Hold" => {
                 let held = "SELECT COUNT(*) FROM shipping_holds WHERE status = 'held' AND hold =";
@@ -280,7 +340,7 @@ impl<'a> Subject<'a> {
 #[test]
 fn the_list_of_asks_is_whole() {
     const READ_ONLY: &[&str] =
-        &["Quote", "Timeline", "Availability", "Address", "Contact", "Code", "Contents"];
+        &["Quote", "Timeline", "Availability", "Address", "Contact", "Code", "Contents", "AfterSaleTerms"];
     let listed: Vec<&str> = NODES.iter().flat_map(|(node, undo)| [Some(*node), *undo]).flatten().collect();
     let methods = crate::asks::every_method();
     for method in &methods {

@@ -44,6 +44,9 @@ impl Outbound for NoRefunds {
         self.clock.sleep(ANSWERS_AFTER).await;
         self.inner.post(url, content_type, body).await
     }
+    async fn get(&self, url: &str) -> Result<Vec<u8>> {
+        self.inner.get(url).await
+    }
 }
 
 /// What one world came to.
@@ -140,7 +143,8 @@ async fn end(world: &World, one: &Waiting) -> Duration {
 /// How long after its money each order that goes on had its parcel.
 async fn parcels(world: &World) -> Vec<Duration> {
     let read = "SELECT MIN(p.posted_at), MIN(s.opened_at) FROM shipping_shipments s
-        JOIN payment_postings p ON p.payment_id = s.order_id WHERE s.status = 'open' GROUP BY s.order_id";
+        JOIN payment_postings p ON p.payment_id = s.order_id AND p.kind = 'capture' WHERE s.status = 'open'
+        GROUP BY s.order_id";
     let row = |row: &merx_sql::Row<'_>| Ok((row.get::<Timestamp>(0)?, row.get::<Timestamp>(1)?));
     let all = world.shop.deps.db.read("test.parcels", move |q| q.query(read, params![], row)).await.told();
     all.into_iter().map(|(paid, opened)| opened.since(paid)).collect()

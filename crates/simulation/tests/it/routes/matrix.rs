@@ -28,11 +28,24 @@ fn whose(operation: &str) -> Option<Whose> {
         "endSession" => Whose::Named("session"),
         "revokeApiKey" => Whose::Named("key"),
         "quoteCheckout" | "placeOrder" => Whose::Named("cart"),
-        "getOrder" | "getOrderTimeline" | "cancelOrder" | "confirmReceipt" | "writeOrderNote"
-        | "listOrderShipments" => Whose::Named("order"),
-        "getPayment" | "startPaymentAttempt" | "drawPaymentQrCode" | "getPaymentRefund" => {
-            Whose::Named("payment")
-        }
+        "getOrder"
+        | "getOrderTimeline"
+        | "cancelOrder"
+        | "confirmReceipt"
+        | "writeOrderNote"
+        | "listOrderShipments"
+        | "requestAfterSale"
+        | "listOrderAfterSales" => Whose::Named("order"),
+        "getAfterSale"
+        | "withdrawAfterSale"
+        | "sendAfterSaleReturn"
+        | "addAfterSalePicture"
+        | "getAfterSalePicture" => Whose::Named("case"),
+        "getPayment"
+        | "listPaymentMethods"
+        | "startPaymentAttempt"
+        | "drawPaymentQrCode"
+        | "getPaymentRefund" => Whose::Named("payment"),
         "getAccount" | "changeAccount" | "changePassword" | "eraseAccount" | "exportAccount" | "getMe" => {
             Whose::Asker
         }
@@ -58,6 +71,9 @@ const REFUSED_HERE: &[(&str, u16, &str)] = &[
     ("logIn", 401, "the password is none"),
     ("refreshSession", 401, "the token is none"),
     ("takeAlipayNotification", 400, "Alipay has not signed it"),
+    ("confirmPaymentMoney", 409, "Alipay has this money, and says so itself"),
+    ("resolveReconciliationCase", 404, "no bill differs here"),
+    ("confirmPaymentRefund", 409, "Alipay pays it back, and says so itself"),
 ];
 
 /// What is asked last, in this order: nobody is who they were after it.

@@ -93,6 +93,8 @@ impl Objects {
         let victim = Buyer { address_id: secret_address(&victim).await, ..victim };
         let (orders, theirs) = orders(&world, &victim).await;
         values.extend(theirs);
+        values.extend(super::asked::after_sale(&victim, &orders[1]).await);
+        values.insert("case", "rcc_00000000000000000000000001".to_owned());
         values.extend(kept_by_staff(&world, &admin, &victim, &orders).await);
         victim.fill(TEA, 2).await;
         let accepted = victim.quote().await;
@@ -116,11 +118,14 @@ impl Objects {
     pub fn value(&self, path: &str, parameter: &str) -> String {
         let name = match parameter {
             "account" if path.starts_with("/v1/staff") => "staff",
+            "account" if path.contains("/ledger/") => return "revenue".to_owned(),
             "account" => "customer",
             // What went back is of the third order, and what can be packed of the second.
             "payment" if path.contains("/refunds/") => "payment_of_refund",
             "order" if path.ends_with("/shipments") => "order_paid",
             "picture" if path.starts_with("/pictures/") => "picture_file",
+            "picture" if path.contains("/after-sales/") => "evidence",
+            "case" if path.contains("/after-sales/") => "after_sale",
             other => other,
         };
         self.values
@@ -155,6 +160,10 @@ impl Objects {
         let Some(content) = content else { return ("", None) };
         if content.contains_key("image/svg+xml") {
             return ("image/svg+xml", Some(DRAWING.to_owned()));
+        }
+        // Whose case it is is asked before the bytes are looked at.
+        if content.contains_key("image/png") {
+            return ("image/png", Some("no picture".to_owned()));
         }
         if content.contains_key("application/x-www-form-urlencoded") {
             return ("application/x-www-form-urlencoded", Some("sign=none".to_owned()));
@@ -257,9 +266,10 @@ impl Objects {
 
     /// A program of an administrator's for each permission, with all scopes but this one; the last has all.
     pub async fn programs(&self) -> Vec<(Option<Permission>, Asker)> {
-        let admin = self.world.staff(Role::Administrator).await;
         let mut programs = Vec::new();
         for without in Permission::ALL.iter().copied().map(Some).chain([None]) {
+            // An account has some keys only.
+            let admin = self.world.staff(Role::Administrator).await;
             let scopes: Vec<_> = Permission::ALL.iter().filter(|p| Some(**p) != without).collect();
             let key = json!({"name": "a program", "scopes": scopes});
             let made = admin.post("/v1/api-keys", key).await.expect(201);
@@ -295,7 +305,8 @@ impl Objects {
         let mut marks = vec![SECRET_STREET.to_owned(), RECIPIENT.to_owned(), PHONE.to_owned()];
         marks.push(self.victim.account.to_string());
         marks.extend(
-            ["address", "session", "key", "cart", "shipment", "refund"].map(|n| self.values[n].clone()),
+            ["address", "session", "key", "cart", "shipment", "refund", "after_sale", "evidence"]
+                .map(|n| self.values[n].clone()),
         );
         for order in &self.orders {
             marks.extend([order.id.clone(), order.payment_id.clone()]);

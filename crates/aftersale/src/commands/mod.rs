@@ -1,0 +1,5 @@
+//! One use case a file.
+
+pub mod add_picture;
+pub mod request;
+pub mod sweep;
