@@ -30,7 +30,7 @@ pub trait Outbound: Send + Sync + 'static {
     /// `Timeout` or `Unavailable` with code `payment.provider_unavailable`: whether it took effect is not known.
     async fn post(&self, url: &str, content_type: &'static str, body: String) -> Result<Vec<u8>>;
 
-    /// GETs `url`, of at most [`FILE_BYTES_MAX`], and answers the body of a 200. The URL may be a secret.
+    /// GETs `url`, of at most `FILE_BYTES_MAX`, and answers the body of a 200. The URL may be a secret.
     ///
     /// # Errors
     /// As [`Self::post`].

@@ -1,9 +1,10 @@
 //! At the cashier.
 
+use merx_alipay_sandbox::EntryKind;
 use merx_testkit::Answer;
 use serde_json::json;
 
-use super::{Shopper, promises::has, town::Bought};
+use super::{Shopper, Town, promises::has, town::Bought};
 
 /// A cashier page that is open, or a code that is shown.
 pub struct Till {
@@ -11,6 +12,16 @@ pub struct Till {
     pub code: String,
     payment_id: String,
     trade: String,
+}
+
+impl Till {
+    /// Minor units that Alipay has really taken in this trade. A switch that somebody armed may have it take money of
+    /// whoever closes next.
+    pub async fn taken_minor(&self, town: &Town<'_>) -> i64 {
+        let ledger = town.world.ledger().await;
+        let mine = ledger.iter().filter(|e| e.out_trade_no == self.trade && e.kind == EntryKind::Capture);
+        mine.map(|entry| entry.amount.minor).sum()
+    }
 }
 
 impl Shopper<'_> {
