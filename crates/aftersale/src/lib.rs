@@ -22,7 +22,9 @@ use merx_contracts::{
 use merx_http::{ContextModule, Limits};
 use merx_kernel::{Clock, IdGen, Result};
 use merx_platform::{
-    Deps, Metrics, Module, Peer, SagaEngine, Store, Tasks, objects::ObjectStore, saga::NewSaga,
+    Deps, Metrics, Module, Peer, SagaEngine, Store, Tasks,
+    objects::ObjectStore,
+    saga::{NewSaga, WeakSagaEngine},
 };
 use merx_sql::{Db, Migration};
 
@@ -53,7 +55,8 @@ pub struct State {
     pub(crate) objects: Arc<dyn ObjectStore>,
     pub(crate) pool: pictures::Pool,
     peers: Arc<Peers>,
-    engine: Arc<OnceLock<SagaEngine>>,
+    /// Its sagas have this state: held strongly, each would keep the other for ever.
+    engine: Arc<OnceLock<WeakSagaEngine>>,
 }
 
 struct Peers {
@@ -88,7 +91,7 @@ impl State {
 
     /// Carries a saga on whose start is committed. What is not carried on now is found by the engine later.
     pub(crate) fn run(&self, saga: &NewSaga) {
-        if let Some(engine) = self.engine.get() {
+        if let Some(engine) = self.engine.get().and_then(WeakSagaEngine::upgrade) {
             drop(engine.run(saga));
         }
     }
@@ -130,7 +133,7 @@ pub fn after_sale(deps: &Deps, settings: Settings) -> Result<AfterSale> {
         ],
     );
     // Set once, here: a saga may be followed by another.
-    let _ = state.engine.set(engine.clone());
+    let _ = state.engine.set(engine.downgrade());
     Ok(AfterSale { state, engine })
 }
 

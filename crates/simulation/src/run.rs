@@ -6,7 +6,13 @@
 
 mod panics;
 
-use std::{collections::BTreeSet, env, fmt, process::Command, sync::OnceLock, time::Duration};
+use std::{
+    collections::BTreeSet,
+    env, fmt,
+    process::Command,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use merx_server::shop::Topology;
 use merx_testkit::Happened;
@@ -109,7 +115,13 @@ pub fn live<F: Future<Output = World>>(
     };
     let chars = if tail() > usize::try_from(TAIL).unwrap_or(0) { usize::MAX } else { TOLD_CHARS_MAX };
     let told = |happened: &Happened| happened.to_string().chars().take(chars).collect();
-    panics::caught(run).map(|(hash, happened, touched)| Lived { hash, happened, touched }).map_err(|why| {
+    // Whatever holds the trace holds a shop, with its database: parts that hold each other are never let go of.
+    let is_let_go = || match trace.get().map_or(1, Arc::strong_count) {
+        1 => Ok(()),
+        left => Err(format!("the shop is over, and {} still hold it", left - 1)),
+    };
+    let lived = panics::caught(run).and_then(|lived| is_let_go().map(|()| lived));
+    lived.map(|(hash, happened, touched)| Lived { hash, happened, touched }).map_err(|why| {
         let happened = trace.get().map(|trace| trace.take()).unwrap_or_default();
         let tail = happened[happened.len().saturating_sub(tail())..].iter().map(told).collect();
         Failure { why, tail }

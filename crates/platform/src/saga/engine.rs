@@ -5,7 +5,7 @@ use std::{
     future::Future,
     pin::Pin,
     sync::{
-        Arc, Mutex, PoisonError, RwLock,
+        Arc, Mutex, PoisonError, RwLock, Weak,
         atomic::{AtomicUsize, Ordering::SeqCst},
     },
     task::{Context, Poll},
@@ -126,6 +126,17 @@ pub enum Progress {
 #[derive(Clone)]
 pub struct SagaEngine(pub(super) Arc<Inner>);
 
+/// An engine for the sagas of that engine: held by them, it does not keep it, and with it the whole shop, for ever.
+#[derive(Clone)]
+pub struct WeakSagaEngine(Weak<Inner>);
+
+impl WeakSagaEngine {
+    /// The engine, as long as somebody else has it.
+    pub fn upgrade(&self) -> Option<SagaEngine> {
+        self.0.upgrade().map(SagaEngine)
+    }
+}
+
 pub(super) struct Inner {
     pub(super) deps: EngineDeps,
     pub(super) limits: Limits,
@@ -193,6 +204,11 @@ impl SagaEngine {
             engine.register(kind);
         }
         engine
+    }
+
+    /// The engine for its own sagas.
+    pub fn downgrade(&self) -> WeakSagaEngine {
+        WeakSagaEngine(Arc::downgrade(&self.0))
     }
 
     /// Adds a kind, or an older version of one whose last sagas have not ended. Kinds that themselves hold this

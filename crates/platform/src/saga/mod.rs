@@ -31,7 +31,7 @@ use merx_kernel::{Error, Id, IdKind, Result, Timestamp};
 use serde::{Serialize, de::DeserializeOwned};
 
 pub use any::AnySaga;
-pub use engine::{EngineDeps, Limits, Progress, Running, SagaEngine};
+pub use engine::{EngineDeps, Limits, Progress, Running, SagaEngine, WeakSagaEngine};
 pub use machine::End;
 pub use operate::StepView;
 
