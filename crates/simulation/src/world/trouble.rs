@@ -110,10 +110,7 @@ impl World {
 
     fn arm_by_plan(&self) {
         let active = &self.faults.plan().active;
-        // Money that is taken long after the end, and of which only a wrong notification ever tells, is found by the
-        // reconciliation of the next day. No run waits for that.
-        let is_late = active.contains("provider.pay_after_expiry");
-        for point in PROVIDER.iter().filter(|point| !is_late || **point != "provider.wrong_notification") {
+        for point in PROVIDER {
             if active.contains(point) && self.faults.draw(point, 4) == 0 {
                 let times = 1 + u32::try_from(self.faults.draw(point, 3)).unwrap_or(0);
                 let fault = self.provider_fault(point);
