@@ -4,11 +4,10 @@ use std::sync::Arc;
 
 use argon2::{Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Version};
 use merx_kernel::{Entropy, Error, Result, Secret};
-use merx_platform::telemetry::Metrics;
+use merx_platform::{telemetry::Metrics, work::WorkPool};
 use prometheus_client::metrics::counter::Counter;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use tokio::sync::Semaphore;
 
 /// How much work a password is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,10 +98,7 @@ pub struct Passwords {
     /// What nobody's password verifies against, for accounts that do not exist.
     dummy: String,
     entropy: Arc<dyn Entropy>,
-    /// Working or waiting.
-    queue: Arc<Semaphore>,
-    /// Working.
-    workers: Arc<Semaphore>,
+    pool: WorkPool,
     evaluated: Counter,
     /// Whether the work is done on the task that asks: where no thread but the caller's may decide what comes first.
     in_place: bool,
@@ -127,8 +123,7 @@ impl Passwords {
         Ok(Self {
             dummy: hash(&nobodys, salt(&*entropy), cost)?,
             entropy,
-            queue: Arc::new(Semaphore::new(workers + waiting_max)),
-            workers: Arc::new(Semaphore::new(workers)),
+            pool: WorkPool::new(workers, waiting_max),
             evaluated: metrics.register(
                 "accounts_passwords_evaluated",
                 "Passwords hashed or verified",
@@ -161,28 +156,20 @@ impl Passwords {
     }
 
     async fn work<T: Send + 'static>(&self, job: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
-        let queued = self.queue.clone().try_acquire_owned().map_err(|_| {
+        let place = self.pool.try_enter().ok_or_else(|| {
             Error::unavailable(
                 "accounts.login_busy",
                 "Too many are logging in at the moment; try again shortly.",
             )
         })?;
-        let working = self.workers.clone().acquire_owned().await;
+        let turn = place.turn().await;
         self.evaluated.inc();
-        // The permits go with the job: when the client leaves, the work still takes its place until it is done.
-        let job = move || {
-            let result = job();
-            drop((queued, working));
-            result
-        };
         if self.in_place {
             // Others come in, as they would while a thread works.
             tokio::task::yield_now().await;
             return job();
         }
-        tokio::task::spawn_blocking(job)
-            .await
-            .map_err(|e| Error::internal("a password worker died").with_source(e))?
+        turn.run(job).await.map_err(|e| Error::internal("a password worker died").with_source(e))?
     }
 }
 

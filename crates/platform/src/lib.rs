@@ -22,6 +22,7 @@ pub mod telemetry;
 pub mod time;
 pub mod timers;
 pub mod trace;
+pub mod work;
 
 pub use activity::Activity;
 pub use aggregate::{Aggregate, DomainEvent, Loaded, Snapshots};

@@ -7,7 +7,7 @@ use crate::Breach;
 /// The layers from the ground up. A crate may depend on crates of lower layers only, never on its own layer.
 pub const LAYERS: &[&[&str]] = &[
     &["kernel"],
-    &["contracts", "alipay"],
+    &["contracts", "alipay", "pictures"],
     &["sql"],
     &["platform"],
     &["http", "redis", "rabbit", "kafka", "etcd", "s3", "auditor", "alipay-sandbox"],
