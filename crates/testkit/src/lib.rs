@@ -7,6 +7,7 @@
 mod api;
 mod fixtures;
 pub mod linear;
+pub mod modes;
 mod trace;
 
 use std::{sync::Arc, thread};

@@ -1,13 +1,6 @@
 //! What a test stands in: after-sale over a database in one of the three modes, with doubles for neighbours.
 
-use std::{
-    future::Future,
-    sync::{
-        Arc,
-        atomic::{AtomicI64, AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+use std::{future::Future, sync::Arc};
 
 use libtest_mimic::Trial;
 use merx_aftersale::{AfterSale, Policy, Settings, after_sale, migrations, module};
@@ -15,14 +8,16 @@ use merx_contracts::{
     Envelope, Fact,
     ids::{AccountId, OrderId},
 };
-use merx_kernel::{Clock, Id, Role, Timestamp, clock::BoxFuture};
+use merx_kernel::{Id, Role};
 use merx_platform::{
     Delivery, Deps, DueTimer, Module, Store, objects::MemoryStore, projection, saga::Progress,
     store::TimerRow, time::SeededEntropy,
 };
 use merx_sql::{Db, DbOptions, Query as _, params};
-use merx_testkit::{Answer, START, TestApi};
-use mysql::prelude::Queryable as _;
+use merx_testkit::{
+    Answer, TestApi,
+    modes::{self, HandClock, Place},
+};
 use serde_json::{Value, json};
 
 use crate::neighbours::{BUYER, Neighbours};
@@ -30,93 +25,20 @@ use crate::neighbours::{BUYER, Neighbours};
 pub const ORDER: OrderId = Id::from_bits(0x0e);
 pub const STAFF: AccountId = Id::from_bits(5);
 
-/// A clock that shows what it is told; sleeping is the runtime's.
-pub struct HandClock(AtomicI64);
-
-impl HandClock {
-    pub fn advance(&self, by: Duration) {
-        self.0.fetch_add(i64::try_from(by.as_millis()).unwrap(), Ordering::SeqCst);
-    }
-}
-
-impl Clock for HandClock {
-    fn now(&self) -> Timestamp {
-        Timestamp::from_millis(self.0.load(Ordering::SeqCst))
-    }
-    fn sleep(&self, duration: Duration) -> BoxFuture<()> {
-        Box::pin(tokio::time::sleep(duration))
-    }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
-    Inline,
-    File,
-    Mysql,
-}
-
 /// A case on every mode of the database; MariaDB is reported as NOT RUN when there is none.
 pub fn on_every_mode<F, R>(name: &str, case: F) -> Vec<Trial>
 where
     F: Fn(Arc<Bench>) -> R + Clone + Send + 'static,
     R: Future<Output = ()> + Send + 'static,
 {
-    let trial = |mode, server| trial(name, mode, server, case.clone());
-    let mut trials = vec![trial(Mode::Inline, None), trial(Mode::File, None)];
-    let required = std::env::var("MERX_REQUIRE_SERVICES").is_ok_and(|v| v == "1");
-    trials.push(match std::env::var("MERX_TEST_MYSQL_URL").ok() {
-        Some(url) => trial(Mode::Mysql, Some(url)),
-        None if required => Trial::test(format!("{name} [Mysql]"), || {
-            Err("MERX_TEST_MYSQL_URL is not set, and MERX_REQUIRE_SERVICES=1".into())
-        }),
-        None => Trial::test(format!("{name} [Mysql: NOT RUN, MERX_TEST_MYSQL_URL is not set]"), || Ok(()))
-            .with_ignored_flag(true),
-    });
-    trials
-}
-
-fn trial<F, R>(name: &str, mode: Mode, server: Option<String>, case: F) -> Trial
-where
-    F: Fn(Arc<Bench>) -> R + Send + 'static,
-    R: Future<Output = ()> + Send + 'static,
-{
-    Trial::test(format!("{name} [{mode:?}]"), move || {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-        runtime.block_on(async {
-            let bench = Arc::new(Bench::new(mode, server).await);
+    modes::on_every_mode(name, "aftersale", move |place| {
+        let case = case.clone();
+        async move {
+            let bench = Arc::new(Bench::new(place).await);
             case(bench.clone()).await;
             bench.deps.db.close().await;
-        });
-        Ok(())
+        }
     })
-}
-
-/// A database on the test's server, gone with it.
-struct OwnDatabase {
-    server: String,
-    name: String,
-}
-
-impl OwnDatabase {
-    fn create(server: String) -> Self {
-        static COUNT: AtomicU64 = AtomicU64::new(0);
-        let name = format!("merx_aftersale_{}_{}", std::process::id(), COUNT.fetch_add(1, Ordering::SeqCst));
-        let own = Self { server, name };
-        own.run(&format!("DROP DATABASE IF EXISTS {}", own.name));
-        own.run(&format!("CREATE DATABASE {}", own.name));
-        own
-    }
-    fn run(&self, sql: &str) {
-        let mut connection =
-            mysql::Conn::new(self.server.as_str()).expect("the server of MERX_TEST_MYSQL_URL");
-        connection.query_drop(sql).expect("a statement on the server");
-    }
-}
-
-impl Drop for OwnDatabase {
-    fn drop(&mut self) {
-        self.run(&format!("DROP DATABASE IF EXISTS {}", self.name));
-    }
 }
 
 pub struct Bench {
@@ -126,31 +48,15 @@ pub struct Bench {
     pub neighbours: Neighbours,
     pub module: Module,
     api: TestApi,
-    _folder: Option<tempfile::TempDir>,
-    _database: Option<OwnDatabase>,
+    _place: Place,
 }
 
 impl Bench {
-    pub async fn new(mode: Mode, server: Option<String>) -> Self {
-        let clock = Arc::new(HandClock(AtomicI64::new(START.as_millis())));
+    pub async fn new(place: Place) -> Self {
+        let clock = HandClock::at_start();
         let store = Store::new("aftersale");
-        let (mut folder, mut database) = (None, None);
-        let url = match (mode, server) {
-            (Mode::Mysql, Some(server)) => {
-                let own = OwnDatabase::create(server.trim_end_matches('/').to_owned());
-                let url = format!("{}/{}", own.server, own.name);
-                database = Some(own);
-                url
-            }
-            (Mode::File, _) => {
-                let made = tempfile::tempdir().unwrap();
-                let url = format!("sqlite:{}", made.path().join("merx.db").display());
-                folder = Some(made);
-                url
-            }
-            _ => "sqlite::memory:".to_owned(),
-        };
-        let db = Db::open(&url, DbOptions::new(clock.clone()), &store.sequenced_tables()).unwrap();
+        let options = DbOptions::new(clock.clone());
+        let db = Db::open(place.url(), options, &store.sequenced_tables()).unwrap();
         Module::new(store, migrations()).migrate(&db).await.unwrap();
         let mut deps = Deps::new(db, clock.clone(), Arc::new(SeededEntropy::new(7)));
         let neighbours = Neighbours::new();
@@ -162,16 +68,7 @@ impl Bench {
         assert_eq!(merx_http::Route::check(&context.routes), Vec::<String>::new());
         let router = merx_testkit::router(&deps, context.routes, &signer);
         let api = TestApi::new(router, signer, deps.clock.clone());
-        Self {
-            deps,
-            clock,
-            own,
-            neighbours,
-            module: context.module,
-            api,
-            _folder: folder,
-            _database: database,
-        }
+        Self { deps, clock, own, neighbours, module: context.module, api, _place: place }
     }
 
     pub fn buyer(&self) -> TestApi {

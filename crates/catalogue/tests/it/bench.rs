@@ -5,9 +5,8 @@ use std::{
     future::Future,
     sync::{
         Arc,
-        atomic::{AtomicI64, AtomicU64, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
-    time::Duration,
 };
 
 use axum::body::Body;
@@ -20,7 +19,7 @@ use merx_contracts::{
     ids::AccountId,
 };
 use merx_http::Route;
-use merx_kernel::{Clock, Currency, Id, Role, Timestamp, clock::BoxFuture};
+use merx_kernel::{Clock, Currency, Id, Role, Timestamp};
 use merx_platform::{
     Deps, DueTimer, Module, Store,
     objects::MemoryStore,
@@ -28,40 +27,14 @@ use merx_platform::{
     time::SeededEntropy,
 };
 use merx_sql::{Db, DbOptions};
-use merx_testkit::{Answer, TestApi};
-use mysql::prelude::Queryable as _;
+pub use merx_testkit::START;
+use merx_testkit::{
+    Answer, TestApi,
+    modes::{self, HandClock, Place},
+};
 use serde_json::{Value, json};
 
-pub const START: Timestamp = Timestamp::from_millis(1_795_132_800_000);
 pub const KEEPER: AccountId = AccountId::from_bits(5);
-
-/// A clock that shows what it is told; sleeping is the runtime's.
-pub struct HandClock(AtomicI64);
-
-impl HandClock {
-    pub fn advance(&self, by: Duration) {
-        self.0.fetch_add(i64::try_from(by.as_millis()).unwrap(), Ordering::SeqCst);
-    }
-    pub fn set(&self, to: Timestamp) {
-        self.0.store(to.as_millis(), Ordering::SeqCst);
-    }
-}
-
-impl Clock for HandClock {
-    fn now(&self) -> Timestamp {
-        Timestamp::from_millis(self.0.load(Ordering::SeqCst))
-    }
-    fn sleep(&self, duration: Duration) -> BoxFuture<()> {
-        Box::pin(tokio::time::sleep(duration))
-    }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
-    Inline,
-    File,
-    Mysql,
-}
 
 /// A case on every mode of the database; MariaDB is reported as NOT RUN when there is none.
 pub fn on_every_mode<F, R>(name: &str, case: F) -> Vec<Trial>
@@ -69,62 +42,14 @@ where
     F: Fn(Arc<Bench>) -> R + Clone + Send + 'static,
     R: Future<Output = ()> + Send + 'static,
 {
-    let mut trials =
-        vec![trial(name, Mode::Inline, None, case.clone()), trial(name, Mode::File, None, case.clone())];
-    let required = std::env::var("MERX_REQUIRE_SERVICES").is_ok_and(|v| v == "1");
-    trials.push(match std::env::var("MERX_TEST_MYSQL_URL").ok() {
-        Some(url) => trial(name, Mode::Mysql, Some(url), case),
-        None if required => Trial::test(format!("{name} [Mysql]"), || {
-            Err("MERX_TEST_MYSQL_URL is not set, and MERX_REQUIRE_SERVICES=1".into())
-        }),
-        None => Trial::test(format!("{name} [Mysql: NOT RUN, MERX_TEST_MYSQL_URL is not set]"), || Ok(()))
-            .with_ignored_flag(true),
-    });
-    trials
-}
-
-fn trial<F, R>(name: &str, mode: Mode, server: Option<String>, case: F) -> Trial
-where
-    F: Fn(Arc<Bench>) -> R + Send + 'static,
-    R: Future<Output = ()> + Send + 'static,
-{
-    Trial::test(format!("{name} [{mode:?}]"), move || {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-        runtime.block_on(async {
-            let bench = Arc::new(Bench::new(mode, server).await);
+    modes::on_every_mode(name, "catalogue", move |place| {
+        let case = case.clone();
+        async move {
+            let bench = Arc::new(Bench::new(place).await);
             case(bench.clone()).await;
             bench.deps.db.close().await;
-        });
-        Ok(())
+        }
     })
-}
-
-/// A database on the test's server, gone with it.
-struct OwnDatabase {
-    server: String,
-    name: String,
-}
-
-impl OwnDatabase {
-    fn create(server: String) -> Self {
-        static COUNT: AtomicU64 = AtomicU64::new(0);
-        let name = format!("merx_catalogue_{}_{}", std::process::id(), COUNT.fetch_add(1, Ordering::SeqCst));
-        let own = Self { server, name };
-        own.run(&format!("DROP DATABASE IF EXISTS {}", own.name));
-        own.run(&format!("CREATE DATABASE {}", own.name));
-        own
-    }
-    fn run(&self, sql: &str) {
-        let mut connection =
-            mysql::Conn::new(self.server.as_str()).expect("the server of MERX_TEST_MYSQL_URL");
-        connection.query_drop(sql).expect("a statement on the server");
-    }
-}
-
-impl Drop for OwnDatabase {
-    fn drop(&mut self) {
-        self.run(&format!("DROP DATABASE IF EXISTS {}", self.name));
-    }
 }
 
 pub struct Bench {
@@ -137,31 +62,14 @@ pub struct Bench {
     /// Who keeps the catalogue.
     pub staff: TestApi,
     pub module: Module,
-    _folder: Option<tempfile::TempDir>,
-    _database: Option<OwnDatabase>,
+    _place: Place,
 }
 
 impl Bench {
-    pub async fn new(mode: Mode, server: Option<String>) -> Self {
-        let clock = Arc::new(HandClock(AtomicI64::new(START.as_millis())));
-        let (mut folder, mut database) = (None, None);
-        let url = match (mode, server) {
-            (Mode::Mysql, Some(server)) => {
-                let own = OwnDatabase::create(server.trim_end_matches('/').to_owned());
-                let url = format!("{}/{}", own.server, own.name);
-                database = Some(own);
-                url
-            }
-            (Mode::File, _) => {
-                let made = tempfile::tempdir().unwrap();
-                let url = format!("sqlite:{}", made.path().join("merx.db").display());
-                folder = Some(made);
-                url
-            }
-            _ => "sqlite::memory:".to_owned(),
-        };
+    pub async fn new(place: Place) -> Self {
+        let clock = HandClock::at_start();
         let store = Store::new("catalogue");
-        let db = Db::open(&url, DbOptions::new(clock.clone()), &store.sequenced_tables()).unwrap();
+        let db = Db::open(place.url(), DbOptions::new(clock.clone()), &store.sequenced_tables()).unwrap();
         let deps = Deps::new(db, clock.clone(), Arc::new(SeededEntropy::new(7)));
         let objects = Arc::new(MemoryStore::default());
         let settings = Settings { currency: Currency::CNY, objects: objects.clone() };
@@ -173,17 +81,7 @@ impl Bench {
         let router = merx_testkit::router(&deps, context.routes, &signer);
         let buyer = TestApi::new(router, signer, clock.clone());
         let staff = buyer.as_account(KEEPER, Role::ProductManager);
-        Self {
-            deps,
-            clock,
-            state,
-            objects,
-            buyer,
-            staff,
-            module: context.module,
-            _folder: folder,
-            _database: database,
-        }
+        Self { deps, clock, state, objects, buyer, staff, module: context.module, _place: place }
     }
 
     /// PUT, POST or DELETE with the version that was seen.

@@ -15,7 +15,7 @@ use merx_kernel::Id;
 use proptest::{prelude::*, test_runner::TestRunner};
 
 use crate::{
-    bench::{Bench, Mode, SOUTH, code, rsv},
+    bench::{Bench, SOUTH, code, rsv},
     decide::sku,
     model::{Action, Model, PLACES, SKUS, action, arrival, entry, return_of, transfer_lines, wanted_lines},
 };
@@ -96,7 +96,7 @@ fn random_histories() {
     TestRunner::new(config)
         .run(&histories, |history| {
             runtime.block_on(async {
-                let bench = Bench::new(Mode::Inline, None).await;
+                let bench = Bench::new(merx_testkit::modes::Place::in_memory()).await;
                 bench.open_warehouse(SOUTH, "south", 9).await;
                 let mut model = Model::default();
                 for (number, action) in (1..).zip(&history) {

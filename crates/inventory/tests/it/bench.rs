@@ -1,15 +1,7 @@
 //! What a test stands in: a database in one of the three modes, a clock moved by hand, seeded randomness, and the
 //! check that every case ends with.
 
-use std::{
-    collections::BTreeMap,
-    future::Future,
-    sync::{
-        Arc,
-        atomic::{AtomicI64, AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+use std::{collections::BTreeMap, future::Future, sync::Arc};
 
 use libtest_mimic::Trial;
 use merx_contracts::ids::AccountId;
@@ -26,44 +18,19 @@ use merx_inventory::{
     migrations, projection,
     store::{self, Warehouse},
 };
-use merx_kernel::{Clock, Id, Result, Timestamp, clock::BoxFuture};
+use merx_kernel::{Id, Result};
 use merx_platform::{Deps, Module, Store, time::SeededEntropy};
 use merx_sql::{Db, DbOptions, Query, params};
-use mysql::prelude::Queryable as _;
+pub use merx_testkit::START;
+use merx_testkit::modes::{self, HandClock, Place};
 use serde_json::Value;
 
 use crate::decide::{lines, sku};
 
-pub const START: Timestamp = Timestamp::from_millis(1_795_132_800_000);
 pub const MAIN: WarehouseId = WarehouseId::from_bits(1);
 pub const SOUTH: WarehouseId = WarehouseId::from_bits(2);
 pub const NORTH: WarehouseId = WarehouseId::from_bits(3);
 pub const STAFF: AccountId = AccountId::from_bits(77);
-
-/// A clock that shows what it is told; sleeping is the runtime's.
-pub struct HandClock(AtomicI64);
-
-impl HandClock {
-    pub fn advance(&self, by: Duration) {
-        self.0.fetch_add(i64::try_from(by.as_millis()).unwrap(), Ordering::SeqCst);
-    }
-}
-
-impl Clock for HandClock {
-    fn now(&self) -> Timestamp {
-        Timestamp::from_millis(self.0.load(Ordering::SeqCst))
-    }
-    fn sleep(&self, duration: Duration) -> BoxFuture<()> {
-        Box::pin(tokio::time::sleep(duration))
-    }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
-    Inline,
-    File,
-    Mysql,
-}
 
 /// A case on every mode of the database; MariaDB is reported as NOT RUN when there is none.
 pub fn on_every_mode<F, R>(name: &str, case: F) -> Vec<Trial>
@@ -80,64 +47,15 @@ where
     F: Fn(Arc<Bench>) -> R + Clone + Send + 'static,
     R: Future<Output = ()> + Send + 'static,
 {
-    let trial = |name: &str, mode, server, case| trial(name, steps, mode, server, case);
-    let mut trials =
-        vec![trial(name, Mode::Inline, None, case.clone()), trial(name, Mode::File, None, case.clone())];
-    let required = std::env::var("MERX_REQUIRE_SERVICES").is_ok_and(|v| v == "1");
-    trials.push(match std::env::var("MERX_TEST_MYSQL_URL").ok() {
-        Some(url) => trial(name, Mode::Mysql, Some(url), case),
-        None if required => Trial::test(format!("{name} [Mysql]"), || {
-            Err("MERX_TEST_MYSQL_URL is not set, and MERX_REQUIRE_SERVICES=1".into())
-        }),
-        None => Trial::test(format!("{name} [Mysql: NOT RUN, MERX_TEST_MYSQL_URL is not set]"), || Ok(()))
-            .with_ignored_flag(true),
-    });
-    trials
-}
-
-fn trial<F, R>(name: &str, steps: usize, mode: Mode, server: Option<String>, case: F) -> Trial
-where
-    F: Fn(Arc<Bench>) -> R + Send + 'static,
-    R: Future<Output = ()> + Send + 'static,
-{
-    Trial::test(format!("{name} [{mode:?}]"), move || {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-        runtime.block_on(async {
-            let bench = Arc::new(Bench::at(steps, mode, server).await);
+    modes::on_every_mode(name, "inventory", move |place| {
+        let case = case.clone();
+        async move {
+            let bench = Arc::new(Bench::at(steps, place).await);
             case(bench.clone()).await;
             bench.check().await;
             bench.deps.db.close().await;
-        });
-        Ok(())
+        }
     })
-}
-
-/// A database on the test's server, gone with it.
-struct OwnDatabase {
-    server: String,
-    name: String,
-}
-
-impl OwnDatabase {
-    fn create(server: String) -> Self {
-        static COUNT: AtomicU64 = AtomicU64::new(0);
-        let name = format!("merx_inventory_{}_{}", std::process::id(), COUNT.fetch_add(1, Ordering::SeqCst));
-        let own = Self { server, name };
-        own.run(&format!("DROP DATABASE IF EXISTS {}", own.name));
-        own.run(&format!("CREATE DATABASE {}", own.name));
-        own
-    }
-    fn run(&self, sql: &str) {
-        let mut connection =
-            mysql::Conn::new(self.server.as_str()).expect("the server of MERX_TEST_MYSQL_URL");
-        connection.query_drop(sql).expect("a statement on the server");
-    }
-}
-
-impl Drop for OwnDatabase {
-    fn drop(&mut self) {
-        self.run(&format!("DROP DATABASE IF EXISTS {}", self.name));
-    }
 }
 
 pub struct Bench {
@@ -145,40 +63,23 @@ pub struct Bench {
     pub clock: Arc<HandClock>,
     pub state: State,
     pub store: Store,
-    _folder: Option<tempfile::TempDir>,
-    _database: Option<OwnDatabase>,
+    place: Place,
 }
 
 impl Bench {
-    pub async fn new(mode: Mode, server: Option<String>) -> Self {
-        Self::at(usize::MAX, mode, server).await
+    pub async fn new(place: Place) -> Self {
+        Self::at(usize::MAX, place).await
     }
 
-    async fn at(steps: usize, mode: Mode, server: Option<String>) -> Self {
-        let clock = Arc::new(HandClock(AtomicI64::new(START.as_millis())));
+    async fn at(steps: usize, place: Place) -> Self {
+        let clock = HandClock::at_start();
         let store = Store::new("inventory");
-        let (mut folder, mut database) = (None, None);
-        let url = match (mode, server) {
-            (Mode::Mysql, Some(server)) => {
-                let own = OwnDatabase::create(server.trim_end_matches('/').to_owned());
-                let url = format!("{}/{}", own.server, own.name);
-                database = Some(own);
-                url
-            }
-            (Mode::File, _) => {
-                let made = tempfile::tempdir().unwrap();
-                let url = format!("sqlite:{}", made.path().join("merx.db").display());
-                folder = Some(made);
-                url
-            }
-            _ => "sqlite::memory:".to_owned(),
-        };
-        let db = Db::open(&url, DbOptions::new(clock.clone()), &store.sequenced_tables()).unwrap();
+        let db = Db::open(place.url(), DbOptions::new(clock.clone()), &store.sequenced_tables()).unwrap();
         let applied = migrations().into_iter().take(steps).collect();
         Module::new(store.clone(), applied).migrate(&db).await.unwrap();
         let deps = Deps::new(db, clock.clone(), Arc::new(SeededEntropy::new(7)));
         let state = State::new(&deps);
-        Self { deps, clock, state, store, _folder: folder, _database: database }
+        Self { deps, clock, state, store, place }
     }
 
     pub fn db(&self) -> &Db {
@@ -187,11 +88,7 @@ impl Bench {
 
     /// The database's name in reports.
     pub fn engine(&self) -> &'static str {
-        match (&self._database, &self._folder) {
-            (Some(_), _) => "MariaDB",
-            (None, Some(_)) => "SQLite file",
-            (None, None) => "SQLite in memory",
-        }
+        self.place.engine()
     }
 
     /// Puts units on the shelf of the first warehouse.

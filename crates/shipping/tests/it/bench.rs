@@ -2,11 +2,7 @@
 
 use std::{
     future::Future,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicI64, AtomicU64, Ordering},
-        mpsc,
-    },
+    sync::{Arc, Mutex, PoisonError, mpsc},
     time::Duration,
 };
 
@@ -21,44 +17,15 @@ use merx_contracts::{
     shipping::v1::shipping_client::ShippingClient,
 };
 use merx_http::Limits;
-use merx_kernel::{Clock, Error, Result, Timestamp, clock::BoxFuture};
+use merx_kernel::{Error, Result};
 use merx_platform::{Delivery, Deps, Module, Peer, Store, rpc, time::SeededEntropy};
 use merx_shipping::{State, domain::Tariff, migrations};
 use merx_sql::{Db, DbOptions, Query as _, Tx, params};
-use mysql::prelude::Queryable as _;
+pub use merx_testkit::START;
+use merx_testkit::modes::{self, HandClock, Place};
 use tonic::{Request, Response, Status};
 
 use crate::api::Api;
-
-pub const START: Timestamp = Timestamp::from_millis(1_795_132_800_000);
-
-/// A clock that shows what it is told; sleeping is the runtime's.
-pub struct HandClock(AtomicI64);
-
-impl HandClock {
-    pub fn advance(&self, by: Duration) {
-        self.0.fetch_add(i64::try_from(by.as_millis()).unwrap(), Ordering::SeqCst);
-    }
-    pub fn set_back(&self, by: Duration) {
-        self.0.fetch_sub(i64::try_from(by.as_millis()).unwrap(), Ordering::SeqCst);
-    }
-}
-
-impl Clock for HandClock {
-    fn now(&self) -> Timestamp {
-        Timestamp::from_millis(self.0.load(Ordering::SeqCst))
-    }
-    fn sleep(&self, duration: Duration) -> BoxFuture<()> {
-        Box::pin(tokio::time::sleep(duration))
-    }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Mode {
-    Inline,
-    File,
-    Mysql,
-}
 
 /// How many migrations there are before the newest shape of the tables.
 const OLD: usize = 1;
@@ -86,62 +53,14 @@ where
     F: Fn(Arc<Bench>) -> R + Clone + Send + 'static,
     R: Future<Output = ()> + Send + 'static,
 {
-    let trial = |mode, server| trial(name, mode, server, tables, case.clone());
-    let mut trials = vec![trial(Mode::Inline, None), trial(Mode::File, None)];
-    let required = std::env::var("MERX_REQUIRE_SERVICES").is_ok_and(|v| v == "1");
-    trials.push(match std::env::var("MERX_TEST_MYSQL_URL").ok() {
-        Some(url) => trial(Mode::Mysql, Some(url)),
-        None if required => Trial::test(format!("{name} [Mysql]"), || {
-            Err("MERX_TEST_MYSQL_URL is not set, and MERX_REQUIRE_SERVICES=1".into())
-        }),
-        None => Trial::test(format!("{name} [Mysql: NOT RUN, MERX_TEST_MYSQL_URL is not set]"), || Ok(()))
-            .with_ignored_flag(true),
-    });
-    trials
-}
-
-fn trial<F, R>(name: &str, mode: Mode, server: Option<String>, tables: usize, case: F) -> Trial
-where
-    F: Fn(Arc<Bench>) -> R + Send + 'static,
-    R: Future<Output = ()> + Send + 'static,
-{
-    Trial::test(format!("{name} [{mode:?}]"), move || {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-        runtime.block_on(async {
-            let bench = Arc::new(Bench::new(mode, server, tables).await);
+    modes::on_every_mode(name, "shipping", move |place| {
+        let case = case.clone();
+        async move {
+            let bench = Arc::new(Bench::new(place, tables).await);
             case(bench.clone()).await;
             bench.deps.db.close().await;
-        });
-        Ok(())
+        }
     })
-}
-
-/// A database on the test's server, gone with it.
-struct OwnDatabase {
-    server: String,
-    name: String,
-}
-
-impl OwnDatabase {
-    fn create(server: String) -> Self {
-        static COUNT: AtomicU64 = AtomicU64::new(0);
-        let name = format!("merx_shipping_{}_{}", std::process::id(), COUNT.fetch_add(1, Ordering::SeqCst));
-        let own = Self { server, name };
-        own.run(&format!("DROP DATABASE IF EXISTS {}", own.name));
-        own.run(&format!("CREATE DATABASE {}", own.name));
-        own
-    }
-    fn run(&self, sql: &str) {
-        let mut connection =
-            mysql::Conn::new(self.server.as_str()).expect("the server of MERX_TEST_MYSQL_URL");
-        connection.query_drop(sql).expect("a statement on the server");
-    }
-}
-
-impl Drop for OwnDatabase {
-    fn drop(&mut self) {
-        self.run(&format!("DROP DATABASE IF EXISTS {}", self.name));
-    }
 }
 
 /// The address book, as far as shipping sees it: one address, which may be erased.
@@ -177,52 +96,31 @@ pub struct Bench {
     pub state: State,
     pub store: Store,
     pub addresses: AddressBook,
-    _folder: Option<tempfile::TempDir>,
-    _database: Option<OwnDatabase>,
+    place: Place,
 }
 
 impl Bench {
     /// The database's name in reports.
     pub fn engine(&self) -> &'static str {
-        match (&self._database, &self._folder) {
-            (Some(_), _) => "MariaDB",
-            (None, Some(_)) => "SQLite file",
-            (None, None) => "SQLite in memory",
-        }
+        self.place.engine()
     }
 
     /// In memory, for tests that make many.
     pub async fn in_memory() -> Self {
-        Self::new(Mode::Inline, None, usize::MAX).await
+        Self::new(Place::in_memory(), usize::MAX).await
     }
 
-    async fn new(mode: Mode, server: Option<String>, tables: usize) -> Self {
-        let clock = Arc::new(HandClock(AtomicI64::new(START.as_millis())));
+    async fn new(place: Place, tables: usize) -> Self {
+        let clock = HandClock::at_start();
         let store = Store::new("shipping");
-        let (mut folder, mut database) = (None, None);
-        let url = match (mode, server) {
-            (Mode::Mysql, Some(server)) => {
-                let own = OwnDatabase::create(server.trim_end_matches('/').to_owned());
-                let url = format!("{}/{}", own.server, own.name);
-                database = Some(own);
-                url
-            }
-            (Mode::File, _) => {
-                let made = tempfile::tempdir().unwrap();
-                let url = format!("sqlite:{}", made.path().join("merx.db").display());
-                folder = Some(made);
-                url
-            }
-            _ => "sqlite::memory:".to_owned(),
-        };
-        let db = Db::open(&url, DbOptions::new(clock.clone()), &store.sequenced_tables()).unwrap();
+        let db = Db::open(place.url(), DbOptions::new(clock.clone()), &store.sequenced_tables()).unwrap();
         let first = migrations().into_iter().take(tables).collect();
         Module::new(store.clone(), first).migrate(&db).await.unwrap();
         let deps = Deps::new(db, clock.clone(), Arc::new(SeededEntropy::new(7)));
         let addresses = AddressBook::default();
         let accounts = Peer::loopback(AccountsServer::new(addresses.clone()));
         let state = State::new(&deps, Tariff::default(), &accounts);
-        Self { deps, clock, state, store, addresses, _folder: folder, _database: database }
+        Self { deps, clock, state, store, addresses, place }
     }
 
     /// Brings the tables up to date.
