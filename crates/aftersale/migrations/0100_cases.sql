@@ -40,13 +40,6 @@ CREATE TABLE aftersale_refunds (
     paid BIGINT NOT NULL
 );
 CREATE INDEX aftersale_refunds_order ON aftersale_refunds (order_id);
-CREATE TABLE aftersale_replacements (
-    shipment_id BINARY(16) NOT NULL PRIMARY KEY,
-    case_id BINARY(16) NOT NULL,
-    order_id BINARY(16) NOT NULL,
-    sent BIGINT NOT NULL
-);
-CREATE INDEX aftersale_replacements_order ON aftersale_replacements (order_id);
 CREATE TABLE aftersale_words (
     case_id BINARY(16) NOT NULL,
     topic VARCHAR(16) NOT NULL,

@@ -28,9 +28,10 @@ const REFUNDED_UNPAID: &str =
     "SELECT c.case_id FROM aftersale_cases c JOIN aftersale_refunds r ON r.case_id = c.case_id
  WHERE c.status = 'refunded' AND r.paid = 0";
 /// Units that went out again, against those that were asked for.
-const REPLACED: &str = "SELECT r.case_id, SUM(l.quantity),
- (SELECT SUM(a.claimed) FROM aftersale_lines a WHERE a.case_id = r.case_id)
- FROM aftersale_replacements r JOIN shipping_shipment_lines l ON l.shipment = r.shipment_id GROUP BY r.case_id";
+const REPLACED: &str = "SELECT s.case_id, SUM(l.quantity),
+ (SELECT SUM(a.claimed) FROM aftersale_lines a WHERE a.case_id = s.case_id)
+ FROM shipping_shipments s JOIN shipping_shipment_lines l ON l.shipment = s.shipment
+ WHERE s.case_id IS NOT NULL AND s.status <> 'cancelled' GROUP BY s.case_id";
 /// Units inspected, against those that came.
 const INSPECTED: &str =
     "SELECT case_id, sku FROM aftersale_lines WHERE claimed > 0 AND restocked + written_off > claimed";

@@ -19,7 +19,7 @@ const CAPTURES: &str = "SELECT COUNT(*) FROM payment_postings WHERE kind IN ('ca
 /// Those that replace goods are held against their cases.
 const SHIPMENTS: &str = "SELECT s.order_id, SUM(l.quantity) FROM shipping_shipments s
  JOIN shipping_shipment_lines l ON l.shipment = s.shipment WHERE s.status <> 'cancelled'
- AND NOT EXISTS (SELECT 1 FROM aftersale_replacements r WHERE r.shipment_id = s.shipment) GROUP BY s.order_id";
+ AND s.case_id IS NULL GROUP BY s.order_id";
 const SHIPPED_AND_CANCELLED: &str = "SELECT o.order_id FROM ordering_orders o
  JOIN shipping_shipments s ON s.order_id = o.order_id
  WHERE o.order_axis IN ('cancelled', 'rejected') AND s.dispatched_at IS NOT NULL

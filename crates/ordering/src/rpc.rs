@@ -13,9 +13,6 @@ use tonic::{Request, Response, Status};
 
 use crate::{commands::grant, context::Tools, queries::after_sale_terms};
 
-/// The most shipments of one replacement; an order has no more warehouses.
-const SHIPMENTS_MAX: usize = 100;
-
 /// Serves the asks.
 pub struct OrderingRpc(pub Tools);
 
@@ -59,12 +56,7 @@ async fn refund(tools: &Tools, request: GrantRefundRequest) -> Result<GrantRefun
 
 async fn replacement(tools: &Tools, request: &GrantReplacementRequest) -> Result<GrantReplacementReply> {
     let (order_id, case_id) = (order_of(&request.order_id)?, case_of(&request.case_id)?);
-    if !(1..=SHIPMENTS_MAX).contains(&request.shipment_ids.len()) {
-        return Err(Error::invalid("/shipment_ids", format!("must be 1 to {SHIPMENTS_MAX}")));
-    }
-    let parse = |id: &String| id.parse().map_err(|e: String| Error::invalid("/shipment_ids", e));
-    let shipments = request.shipment_ids.iter().map(parse).collect::<Result<Vec<_>>>()?;
-    grant::replacement(tools, order_id, case_id, shipments).await?;
+    grant::replacement(tools, order_id, case_id).await?;
     Ok(GrantReplacementReply {})
 }
 

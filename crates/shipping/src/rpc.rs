@@ -101,12 +101,14 @@ fn wire(option: FreightOption) -> QuotedOption {
 async fn open(state: &State, request: OpenRequest) -> Result<OpenReply> {
     let named = |pointer: &'static str| move |e: String| Error::invalid(pointer, e);
     let warehouse = Some(request.warehouse_id.as_str()).filter(|id| !id.is_empty());
+    let case = Some(request.case_id.as_str()).filter(|id| !id.is_empty());
     let shipment = Shipment {
         id: request.shipment_id.parse().map_err(named("/shipment_id"))?,
         order: request.order_id.parse().map_err(named("/order_id"))?,
         account: request.account_id.parse().map_err(named("/account_id"))?,
         address: request.address_id.parse().map_err(named("/address_id"))?,
         warehouse: warehouse.map(str::parse).transpose().map_err(named("/warehouse_id"))?,
+        case: case.map(str::parse).transpose().map_err(named("/case_id"))?,
         split_from: None,
         method: Method::from_name(&request.method)?,
         status: ShipmentStatus::Open,

@@ -64,6 +64,9 @@ fn of_change(entries: &mut Vec<TimelineEntry>, shipment: &Shipment, change: Entr
             if let Some(from) = split_from {
                 tell("split_from_id", from.to_string());
             }
+            if let Some(case) = shipment.case {
+                tell("case_id", case.to_string());
+            }
             if let Some(warehouse) = shipment.warehouse {
                 tell("warehouse_id", warehouse.to_string());
             }

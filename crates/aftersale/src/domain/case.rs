@@ -164,8 +164,8 @@ pub struct Case {
     pub granted: Option<Vec<GrantedRefund>>,
     /// The refunds that went through.
     pub paid: BTreeSet<RefundId>,
-    /// The shipments of the replacement, and whether each has left.
-    pub replacement: BTreeMap<ShipmentId, bool>,
+    /// The shipments of the replacement, and the units that have left with each. The warehouse may split them.
+    pub replacement: BTreeMap<ShipmentId, i64>,
     /// Until when the next step is to happen.
     pub due_at: Option<Timestamp>,
     /// A deadline was missed since the last step.
@@ -200,11 +200,6 @@ impl AfterSales {
     /// The case a refund belongs to.
     pub fn case_of_refund(&self, refund_id: RefundId) -> Option<AfterSaleId> {
         let has = |case: &Case| case.granted.iter().flatten().any(|refund| refund.refund_id == refund_id);
-        self.cases.iter().find(|(_, case)| has(case)).map(|(id, _)| *id)
-    }
-    /// The case a shipment belongs to.
-    pub fn case_of_shipment(&self, shipment_id: ShipmentId) -> Option<AfterSaleId> {
-        let has = |case: &Case| case.replacement.contains_key(&shipment_id);
         self.cases.iter().find(|(_, case)| has(case)).map(|(id, _)| *id)
     }
     /// Where all cases stand together: the least advanced of the open ones, else how the last one ended. `None` without
@@ -301,12 +296,12 @@ impl Case {
             }
             Event::ReplacementOpened { shipments, .. } => {
                 for shipment in shipments {
-                    self.replacement.entry(*shipment).or_insert(false);
+                    self.replacement.entry(*shipment).or_insert(0);
                 }
             }
-            Event::ReplacementSent { shipment_id, .. } => {
-                self.replacement.insert(*shipment_id, true);
-                if self.replacement.values().all(|left| *left) {
+            Event::ReplacementSent { shipment_id, units, complete, .. } => {
+                self.replacement.insert(*shipment_id, *units);
+                if *complete {
                     self.moved(Status::Exchanged, None);
                 }
             }

@@ -51,7 +51,7 @@ pub enum Command {
     /// There is nothing to replace it with.
     RefundInstead,
     /// A shipment of the replacement left.
-    RecordDispatch { shipment_id: ShipmentId },
+    RecordDispatch { shipment_id: ShipmentId, lines: Vec<UnitLine> },
     /// A time has passed.
     Deadline,
     /// The order was cancelled. What is being settled already waits for ordering's word: [`Self::Abandon`].
@@ -220,13 +220,16 @@ fn settle(
             Ok(vec![Event::ReplacementUnavailable { case_id }, due])
         }
         (Command::RefundInstead, Status::Refunding | Status::Refunded) => Ok(Vec::new()),
-        (Command::RecordDispatch { shipment_id }, _) => {
-            let waits = case.replacement.get(shipment_id) == Some(&false);
-            Ok(waits
-                .then_some(Event::ReplacementSent { case_id, shipment_id: *shipment_id })
-                .into_iter()
-                .collect())
+        (Command::RecordDispatch { shipment_id, lines }, Status::Replacing) => {
+            if case.replacement.get(shipment_id).is_some_and(|left| *left > 0) {
+                return Ok(Vec::new());
+            }
+            let units = lines.iter().map(|line| line.quantity.get()).sum();
+            let left = units + case.replacement.values().sum::<i64>();
+            let complete = left >= case.units.values().sum();
+            one(Event::ReplacementSent { case_id, shipment_id: *shipment_id, units, complete })
         }
+        (Command::RecordDispatch { .. }, Status::Exchanged) => Ok(Vec::new()),
         (_, status) => Err(Rejection::NotInThisState(status).into()),
     }
 }

@@ -168,8 +168,8 @@ pub enum Event {
     RefundPaid { case_id: AfterSaleId, refund_id: RefundId },
     /// The warehouses were asked for these shipments.
     ReplacementOpened { case_id: AfterSaleId, shipments: Vec<ShipmentId> },
-    /// One of them left.
-    ReplacementSent { case_id: AfterSaleId, shipment_id: ShipmentId },
+    /// One of them, or one split from them, left with `units` in it; with the `complete` one all have left.
+    ReplacementSent { case_id: AfterSaleId, shipment_id: ShipmentId, units: i64, complete: bool },
     /// A time has passed that somebody should have kept.
     DeadlineMissed { case_id: AfterSaleId },
     /// The buyer did not send the goods in time.

@@ -5,13 +5,16 @@ pub mod case_deadline;
 mod order_cancelled;
 mod payment_refunded;
 mod person_erased;
+mod shipment_returned;
 mod shipment_shipped;
 
 use merx_contracts::{
     Fact as _,
     events::{
-        accounts::PersonErased, ordering::OrderCancelledV2, payment::PaymentRefunded,
-        shipping::ShipmentDispatchedV2,
+        accounts::PersonErased,
+        ordering::OrderCancelledV2,
+        payment::PaymentRefunded,
+        shipping::{ShipmentDispatchedV2, ShipmentReturned},
     },
     ids::{AfterSaleId, OrderId},
 };
@@ -21,7 +24,7 @@ use merx_platform::{Delivery, Subscription};
 use crate::{AfterSale, domain::Command, store};
 
 const PAYMENT: &[&str] = &[PaymentRefunded::TYPE];
-const SHIPPING: &[&str] = &[ShipmentDispatchedV2::TYPE];
+const SHIPPING: &[&str] = &[ShipmentDispatchedV2::TYPE, ShipmentReturned::TYPE];
 const ORDERING: &[&str] = &[OrderCancelledV2::TYPE];
 const ACCOUNTS: &[&str] = &[PersonErased::TYPE];
 
@@ -30,7 +33,7 @@ pub fn subscriptions(own: &AfterSale) -> Vec<Subscription> {
     let store = || own.state.store.clone();
     let (payment, shipping, ordering, accounts) = (own.clone(), own.clone(), own.clone(), own.clone());
     let payment = move |delivery| payment_refunded::handle(payment.clone(), delivery);
-    let shipping = move |delivery| shipment_shipped::handle(shipping.clone(), delivery);
+    let shipping = move |delivery| handle_shipping(shipping.clone(), delivery);
     let ordering = move |delivery| order_cancelled::handle(ordering.clone(), delivery);
     let accounts = move |delivery| person_erased::handle(accounts.clone(), delivery);
     vec![
@@ -39,6 +42,13 @@ pub fn subscriptions(own: &AfterSale) -> Vec<Subscription> {
         Subscription::new("aftersale.ordering", store(), ORDERING, ordering).passing_over(ORDERING),
         Subscription::new("aftersale.accounts", store(), ACCOUNTS, accounts),
     ]
+}
+
+async fn handle_shipping(own: AfterSale, delivery: Delivery) -> Result<()> {
+    match delivery.envelope().kind.as_str() {
+        ShipmentReturned::TYPE => shipment_returned::handle(own, delivery).await,
+        _ => shipment_shipped::handle(own, delivery).await,
+    }
 }
 
 /// A fact whose effect is one command on some cases of its order.

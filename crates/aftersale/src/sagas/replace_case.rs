@@ -108,14 +108,12 @@ impl ReplaceCase {
     }
 
     async fn grant(&self, data: &Data) -> Result<StepOutcome> {
-        let shipments: Vec<ShipmentId> =
-            self.packings(data).await?.into_iter().map(|(shipment_id, _)| shipment_id).collect();
         let request = ordering::GrantReplacementRequest {
             order_id: data.order_id.to_string(),
             case_id: data.case_id.to_string(),
-            shipment_ids: shipments.iter().map(ToString::to_string).collect(),
         };
         ask(self.0.ordering().grant_replacement(request).await)?;
+        let shipments = self.packings(data).await?.into_iter().map(|(shipment_id, _)| shipment_id).collect();
         record(&self.0, "aftersale.replacement_opened", data, Command::OpenReplacement { shipments }).await?;
         Ok(StepOutcome::Done)
     }
@@ -142,6 +140,7 @@ impl ReplaceCase {
                 method: terms.shipping_method.clone(),
                 lines: allocation.lines,
                 warehouse_id: allocation.warehouse_id,
+                case_id: data.case_id.to_string(),
             };
             match until_done(ask(self.0.shipping().open(request).await))? {
                 StepOutcome::Done => {}

@@ -1,6 +1,6 @@
 //! The rows of cases, as lists show them.
 
-use merx_contracts::ids::{AccountId, AfterSaleId, OrderId, RefundId, ShipmentId};
+use merx_contracts::ids::{AccountId, AfterSaleId, OrderId, RefundId};
 use merx_kernel::{Money, Result, Timestamp};
 use merx_sql::{Query, Row, Value, params};
 
@@ -20,7 +20,6 @@ const ONE: &str = cases!("case_id = ?");
 const OF_ORDER: &str = cases!("order_id = ? ORDER BY requested_at, case_id");
 const LISTED: &str = cases!("(requested_at > ? OR (requested_at = ? AND case_id > ?))");
 const CASE_OF_REFUND: &str = "SELECT order_id, case_id FROM aftersale_refunds WHERE refund_id = ?";
-const CASE_OF_SHIPMENT: &str = "SELECT order_id, case_id FROM aftersale_replacements WHERE shipment_id = ?";
 
 /// A case in a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -98,11 +97,6 @@ pub fn listed(
 /// The order and the case a refund belongs to; nothing for a refund of somebody else.
 pub fn of_refund(q: &mut impl Query, refund_id: RefundId) -> Result<Option<(OrderId, AfterSaleId)>> {
     q.query_opt(CASE_OF_REFUND, params![refund_id], |row| Ok((row.get(0)?, row.get(1)?)))
-}
-
-/// The order and the case a shipment belongs to; nothing for an order's own.
-pub fn of_shipment(q: &mut impl Query, shipment_id: ShipmentId) -> Result<Option<(OrderId, AfterSaleId)>> {
-    q.query_opt(CASE_OF_SHIPMENT, params![shipment_id], |row| Ok((row.get(0)?, row.get(1)?)))
 }
 
 fn case_of(row: &Row<'_>) -> Result<CaseRow> {

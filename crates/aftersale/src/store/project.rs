@@ -1,4 +1,4 @@
-//! The projection: cases, their lines, refunds and replacements, written with each event and rebuildable from them.
+//! The projection: cases, their lines and refunds, written with each event and rebuildable from them.
 
 use merx_contracts::ids::{AfterSaleId, OrderId};
 use merx_kernel::{Result, Timestamp};
@@ -26,14 +26,10 @@ const OWE: &str = "UPDATE aftersale_lines SET refunded = ?, amount_minor = ? WHE
 const INSERT_REFUNDS: &str = "INSERT INTO aftersale_refunds (refund_id, case_id, order_id, attempt_id, amount_minor, currency, paid) VALUES";
 const PAY: &str = "UPDATE aftersale_refunds SET paid = 1 WHERE refund_id = ?";
 const UNPAID: &str = "SELECT COUNT(*) FROM aftersale_refunds WHERE case_id = ? AND paid = 0";
-const INSERT_REPLACEMENTS: &str =
-    "INSERT INTO aftersale_replacements (shipment_id, case_id, order_id, sent) VALUES";
-const SEND: &str = "UPDATE aftersale_replacements SET sent = 1 WHERE shipment_id = ?";
-const UNSENT: &str = "SELECT COUNT(*) FROM aftersale_replacements WHERE case_id = ? AND sent = 0";
 
 /// The projection of cases.
 pub fn projection() -> Projection {
-    let tables = &["aftersale_cases", "aftersale_lines", "aftersale_refunds", "aftersale_replacements"];
+    let tables = &["aftersale_cases", "aftersale_lines", "aftersale_refunds"];
     Projection { name: "cases", tables, apply }
 }
 
@@ -83,7 +79,9 @@ pub fn apply(tx: &mut Tx<'_>, recorded: &RecordedEvent) -> Result<()> {
             moved(tx, case_id, Status::Refunding, Some(due_at), at)
         }
         Event::ReplacementDue { due_at, .. } => moved(tx, case_id, Status::Replacing, Some(due_at), at),
-        Event::ReplacementUnavailable { .. } => tx.execute(TOUCH, params![at, case_id]).map(drop),
+        Event::ReplacementUnavailable { .. } | Event::ReplacementOpened { .. } => {
+            tx.execute(TOUCH, params![at, case_id]).map(drop)
+        }
         Event::RefundGranted { refunds, .. } => {
             let rows = refunds.iter().map(|refund| {
                 let (minor, currency) = (refund.amount.minor, refund.amount.currency.code());
@@ -92,21 +90,14 @@ pub fn apply(tx: &mut Tx<'_>, recorded: &RecordedEvent) -> Result<()> {
             if !refunds.is_empty() {
                 tx.insert_rows(INSERT_REFUNDS, 7, rows.collect())?;
             }
-            ended_when_none(tx, UNPAID, case_id, Status::Refunded, at)
+            ended_when_paid(tx, case_id, at)
         }
         Event::RefundPaid { refund_id, .. } => {
             tx.execute(PAY, params![refund_id])?;
-            ended_when_none(tx, UNPAID, case_id, Status::Refunded, at)
+            ended_when_paid(tx, case_id, at)
         }
-        Event::ReplacementOpened { shipments, .. } => {
-            let rows = shipments.iter().map(|shipment| params![*shipment, case_id, order_id, 0_i64]);
-            tx.insert_rows(INSERT_REPLACEMENTS, 4, rows.collect())?;
-            tx.execute(TOUCH, params![at, case_id]).map(drop)
-        }
-        Event::ReplacementSent { shipment_id, .. } => {
-            tx.execute(SEND, params![shipment_id])?;
-            ended_when_none(tx, UNSENT, case_id, Status::Exchanged, at)
-        }
+        Event::ReplacementSent { complete: false, .. } => tx.execute(TOUCH, params![at, case_id]).map(drop),
+        Event::ReplacementSent { complete: true, .. } => moved(tx, case_id, Status::Exchanged, None, at),
         Event::DeadlineMissed { .. } => tx.execute(ESCALATE, params![at, case_id]).map(drop),
     }
 }
@@ -139,15 +130,9 @@ fn freed(tx: &mut Tx<'_>, case_id: AfterSaleId, status: Status, at: Timestamp) -
     moved(tx, case_id, status, None, at)
 }
 
-fn ended_when_none(
-    tx: &mut Tx<'_>,
-    open: &str,
-    case_id: AfterSaleId,
-    status: Status,
-    at: Timestamp,
-) -> Result<()> {
-    match tx.query_one(open, params![case_id], |row| row.get::<i64>(0))? {
-        0 => moved(tx, case_id, status, None, at),
+fn ended_when_paid(tx: &mut Tx<'_>, case_id: AfterSaleId, at: Timestamp) -> Result<()> {
+    match tx.query_one(UNPAID, params![case_id], |row| row.get::<i64>(0))? {
+        0 => moved(tx, case_id, Status::Refunded, None, at),
         _ => tx.execute(TOUCH, params![at, case_id]).map(drop),
     }
 }

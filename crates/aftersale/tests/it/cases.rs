@@ -9,7 +9,7 @@ use merx_contracts::{
         accounts::PersonErased,
         ordering::{Line, OrderCancelledV2},
         payment::PaymentRefunded,
-        shipping::ShipmentDispatchedV2,
+        shipping::{ShipmentDispatchedV2, ShipmentReturned},
     },
     ids::AccountId,
 };
@@ -135,20 +135,25 @@ async fn an_exchange_to_the_parcel(bench: Arc<Bench>) {
     let shipment = bench.look(&case).await["replacement_shipment_ids"][0].as_str().unwrap().to_owned();
     {
         let world = bench.neighbours.world();
-        assert_eq!(world.replacements[&case], [shipment.as_str()]);
+        assert!(world.replacements.contains(&case));
         assert_eq!((world.shipments[&shipment][CUP], world.stock[CUP]), (1, 4));
     }
-    let fact = |shipment: &str| ShipmentDispatchedV2 {
+    let fact = |shipment: &str, case: Option<&str>| ShipmentDispatchedV2 {
         shipment_id: shipment.parse().unwrap(),
         order_id: ORDER,
+        case_id: case.map(|case| case.parse().unwrap()),
         carrier: "SF".to_owned(),
         tracking_number: "SF1".to_owned(),
         lines: vec![Line { sku: sku(CUP), quantity: Quantity::new(1).unwrap() }],
     };
-    bench.hand_over(&fact(&ORDER.cast::<merx_contracts::ids::ShipmentKind>().to_string())).await;
+    let own = ORDER.cast::<merx_contracts::ids::ShipmentKind>().to_string();
+    bench.hand_over(&fact(&own, None)).await;
     assert_eq!(bench.look(&case).await["status"], "replacing", "that was another parcel");
-    bench.hand_over(&fact(&shipment)).await;
+    bench.hand_over(&fact(&shipment, Some(&case))).await;
     assert_eq!(bench.look(&case).await["status"], "exchanged");
+    let (shipment_id, case_id) = (shipment.parse().unwrap(), case.parse().ok());
+    bench.hand_over(&ShipmentReturned { shipment_id, order_id: ORDER, case_id }).await;
+    assert_eq!(bench.deps.metrics.alerts("aftersale_replacement_returned"), 1, "the buyer has neither");
     assert!(bench.neighbours.world().refunds.is_empty());
     bench.rows_are_the_events().await;
 }

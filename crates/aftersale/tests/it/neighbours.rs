@@ -37,8 +37,8 @@ pub struct World {
     pub stock: BTreeMap<String, i64>,
     /// What each case was granted.
     pub granted: BTreeMap<String, i64>,
-    /// The shipments that replace goods, by case.
-    pub replacements: BTreeMap<String, Vec<String>>,
+    /// The cases whose goods are replaced.
+    pub replacements: BTreeSet<String>,
     /// Minor units that go back, by refund.
     pub refunds: BTreeMap<String, i64>,
     /// Units by reservation, and whether they are sold.
@@ -128,9 +128,9 @@ impl World {
         Ok(ordering::GrantRefundReply { refunds: vec![refund] })
     }
     fn replace(&mut self, request: ordering::GrantReplacementRequest) -> Result<()> {
-        if !self.replacements.contains_key(&request.case_id) {
+        if !self.replacements.contains(&request.case_id) {
             self.open()?;
-            self.replacements.insert(request.case_id, request.shipment_ids);
+            self.replacements.insert(request.case_id);
         }
         Ok(())
     }

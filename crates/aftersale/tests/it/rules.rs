@@ -71,7 +71,7 @@ fn open(n: u128) -> Command {
     Command::OpenReplacement { shipments: vec![Id::from_bits(n)] }
 }
 fn left(n: u128) -> Command {
-    Command::RecordDispatch { shipment_id: Id::from_bits(n) }
+    Command::RecordDispatch { shipment_id: Id::from_bits(n), lines: units(&[(TEA, 1)]) }
 }
 
 fn later(seconds: u64) -> Facts {
@@ -329,11 +329,14 @@ fn a_case_ends_with_its_last_refund_or_parcel() {
     let state = given(&[ask(Kind::Refund, &[(TEA, 1)]), approve(), two, paid(1), paid(1), paid(9)]);
     assert_eq!(status(&state), Status::Refunding);
     assert_eq!(status(&more(state, CASE, &[paid(2)])), Status::Refunded);
-    let swap = [ask(Kind::Exchange, &[(TEA, 1)]), approve(), receive(&[(TEA, 1)]), inspect(&[(TEA, 1, 0)])];
+    // Three units in two parcels, of which the warehouse makes three: the last one ends it.
+    let swap = [ask(Kind::Exchange, &[(TEA, 3)]), approve(), receive(&[(TEA, 3)]), inspect(&[(TEA, 3, 0)])];
     let shipments = vec![Id::from_bits(1), Id::from_bits(2)];
-    let state = more(given(&swap), CASE, &[Command::OpenReplacement { shipments }, left(1), left(9)]);
+    let opened = [Command::OpenReplacement { shipments }, left(1), left(9), left(9)];
+    let state = more(given(&swap), CASE, &opened);
     assert_eq!(status(&state), Status::Replacing);
     assert_eq!(status(&more(state, CASE, &[left(2)])), Status::Exchanged);
+    let swap = [ask(Kind::Exchange, &[(TEA, 1)]), approve(), receive(&[(TEA, 1)]), inspect(&[(TEA, 1, 0)])];
     let instead = more(given(&swap), CASE, &[Command::RefundInstead]);
     assert_eq!((status(&instead), instead.cases[&CASE].refund.total), (Status::Refunding, Some(yuan(3_334))));
     let nothing = more(given(&swap), CASE, &[Command::RefundInstead, Command::Grant { refunds: vec![] }]);

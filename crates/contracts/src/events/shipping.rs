@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     envelope::Fact,
     events::ordering::Line,
-    ids::{OrderId, ShipmentId},
+    ids::{AfterSaleId, OrderId, ShipmentId},
 };
 
 /// A shipment left the warehouse.
@@ -28,6 +28,9 @@ pub struct ShipmentDispatchedV2 {
     pub shipment_id: ShipmentId,
     /// Its order.
     pub order_id: OrderId,
+    /// The after-sale case whose goods it replaces; absent for the order's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub case_id: Option<AfterSaleId>,
     /// Who carries it.
     pub carrier: String,
     /// The carrier's number.
@@ -43,6 +46,9 @@ pub struct ShipmentDelivered {
     pub shipment_id: ShipmentId,
     /// Its order.
     pub order_id: OrderId,
+    /// The after-sale case whose goods it replaces; absent for the order's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub case_id: Option<AfterSaleId>,
 }
 
 /// A shipment came back to the sender, delivered before or not.
@@ -52,6 +58,9 @@ pub struct ShipmentReturned {
     pub shipment_id: ShipmentId,
     /// Its order.
     pub order_id: OrderId,
+    /// The after-sale case whose goods it replaces; absent for the order's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub case_id: Option<AfterSaleId>,
 }
 
 /// The carrier or the number that was told of a shipment was wrong.
@@ -61,6 +70,9 @@ pub struct ShipmentCorrected {
     pub shipment_id: ShipmentId,
     /// Its order.
     pub order_id: OrderId,
+    /// The after-sale case whose goods it replaces; absent for the order's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub case_id: Option<AfterSaleId>,
     /// Who truly carries it.
     pub carrier: String,
     /// The carrier's number.

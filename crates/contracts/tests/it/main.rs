@@ -82,11 +82,12 @@ fn shipping_facts_keep_their_shape() {
         carrier: "SF".to_owned(),
         tracking_number: "SF1234567890".to_owned(),
     });
-    golden(&ShipmentDelivered { shipment_id, order_id });
-    golden(&ShipmentReturned { shipment_id, order_id });
+    golden(&ShipmentDelivered { shipment_id, order_id, case_id: None });
+    golden(&ShipmentReturned { shipment_id, order_id, case_id: None });
     golden(&ShipmentCorrected {
         shipment_id,
         order_id,
+        case_id: None,
         carrier: "YTO".to_owned(),
         tracking_number: "YT1234567890".to_owned(),
     });
@@ -94,7 +95,7 @@ fn shipping_facts_keep_their_shape() {
 
 #[test]
 fn an_envelope_of_another_type_or_shape_is_poison() {
-    let fact = ShipmentDelivered { shipment_id: Id::from_bits(1), order_id: Id::from_bits(1) };
+    let fact = ShipmentDelivered { shipment_id: Id::from_bits(1), order_id: Id::from_bits(1), case_id: None };
     let envelope = Envelope::new(Id::from_bits(9), Timestamp::from_millis(0), None, &fact).expect("wraps");
     assert!(envelope.fact::<OrderCompleted>().expect_err("another type").is("message.malformed"));
     let mut broken = envelope;
@@ -159,6 +160,7 @@ fn the_facts_of_the_whole_life_keep_their_shape() {
     golden(&merx_contracts::events::shipping::ShipmentDispatchedV2 {
         shipment_id: Id::from_bits(1),
         order_id,
+        case_id: None,
         carrier: "SF".to_owned(),
         tracking_number: "SF1234567890".to_owned(),
         lines: lines(),
@@ -204,7 +206,7 @@ fn what_staff_did_keeps_its_shape_whoever_tells_it() {
         Id::from_bits(9),
         time,
         None,
-        &ShipmentDelivered { shipment_id: Id::from_bits(1), order_id: Id::from_bits(1) },
+        &ShipmentDelivered { shipment_id: Id::from_bits(1), order_id: Id::from_bits(1), case_id: None },
     );
     let refused = merx_contracts::events::staff::StaffActed::of(&other.expect("wraps"));
     assert!(refused.expect_err("another type").is("message.malformed"));

@@ -2,7 +2,7 @@
 //! where a cancellation is decided too: no money goes back twice, and nothing is sent for an order that has ended.
 
 use merx_contracts::{
-    ids::{AfterSaleId, OrderId, ShipmentId},
+    ids::{AfterSaleId, OrderId},
     ordering::v1::GrantedRefund,
 };
 use merx_kernel::{Money, Result};
@@ -35,17 +35,12 @@ pub async fn refund(
     Ok(wire.collect())
 }
 
-/// Lets the order know of shipments that replace goods of it. Again, nothing more happens.
+/// Lets the order know that goods of it are replaced. Again, nothing more happens.
 ///
 /// # Errors
 /// `ordering.order_not_found`, `ordering.not_paid`, `ordering.order_ended`.
-pub async fn replacement(
-    tools: &Tools,
-    order_id: OrderId,
-    case_id: AfterSaleId,
-    shipments: Vec<ShipmentId>,
-) -> Result<()> {
-    let command = Command::GrantReplacement { case_id, shipments };
+pub async fn replacement(tools: &Tools, order_id: OrderId, case_id: AfterSaleId) -> Result<()> {
+    let command = Command::GrantReplacement(case_id);
     change(tools, "ordering.grant_replacement", order_id, command).await.map(drop)
 }
 

@@ -51,7 +51,8 @@ pub enum Settlement {
 /// Settles the quarantined money of an order, or the money of one that came back; key, events, rows, messages, sagas and answer in one transaction.
 ///
 /// # Errors
-/// `ordering.order_not_found`, `ordering.not_quarantined`, `ordering.captured_too_little`,
+/// `ordering.order_not_found`, `ordering.not_quarantined`, `ordering.goods_replaced`,
+/// `ordering.captured_too_little`,
 /// `request.idempotency_key_reused`.
 pub async fn settle_payment(
     ordering: &Ordering,

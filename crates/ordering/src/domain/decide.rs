@@ -89,13 +89,8 @@ pub enum Command {
         /// How much.
         amount: Money,
     },
-    /// Shipments replace goods of it.
-    GrantReplacement {
-        /// The case.
-        case_id: AfterSaleId,
-        /// The shipments.
-        shipments: Vec<ShipmentId>,
-    },
+    /// Goods of it are replaced for this after-sale case.
+    GrantReplacement(AfterSaleId),
     /// An after-sale case moved.
     RecordAfterSale(AfterSaleMoved),
 }
@@ -133,6 +128,8 @@ pub enum Rejection {
     RefundDiffers,
     /// No quarantined money waits for a decision, nor money for goods that came back.
     NotQuarantined,
+    /// Goods of it are replaced: not everything is back.
+    GoodsReplaced,
     /// What was captured does not pay it.
     CapturedTooLittle,
     /// More is to go back than is held of what was paid.
@@ -161,6 +158,7 @@ impl Rejection {
             Self::RefundUnknown => "ordering.refund_unknown",
             Self::RefundDiffers => "ordering.refund_differs",
             Self::NotQuarantined => "ordering.not_quarantined",
+            Self::GoodsReplaced => "ordering.goods_replaced",
             Self::CapturedTooLittle => "ordering.captured_too_little",
             Self::RefundAbovePaid => "ordering.refund_above_paid",
             Self::ShippedTooMuch => "ordering.shipped_too_much",
@@ -186,6 +184,9 @@ impl Rejection {
             Self::NotPaid => "The order is not paid.",
             Self::RefundUnknown => "No such refund was asked for.",
             Self::RefundDiffers => "The refund gave back another amount than was asked for.",
+            Self::GoodsReplaced => {
+                "Goods of this order were sent again after the sale; give money back with an after-sale case."
+            }
             Self::NotQuarantined => "No money of this order waits for a decision.",
             Self::CapturedTooLittle => "What was captured in the order's currency is less than its total.",
             Self::RefundAbovePaid => "Less than that is held of what was paid for the order.",
@@ -232,9 +233,6 @@ fn rule(order: &Order, command: &Command, facts: &Facts) -> Result<Vec<Event>, R
         (Some(axes), _) => axes,
     };
     let one = |event| Ok(vec![event]);
-    if shipment_of(command).is_some_and(|shipment_id| order.replaces(shipment_id)) {
-        return Ok(Vec::new());
-    }
     match command {
         Command::Place(_) => Err(Rejection::OrderExists),
         Command::Reject(refusal) => match axes.order {
@@ -279,7 +277,7 @@ fn rule(order: &Order, command: &Command, facts: &Facts) -> Result<Vec<Event>, R
             goods::record_correction(order, *shipment_id, carrier, tracking_number)
         }
         Command::ConfirmReceipt(by) => goods::confirm_receipt(order, *by),
-        Command::GrantRefund { .. } | Command::GrantReplacement { .. } | Command::RecordAfterSale(_) => {
+        Command::GrantRefund { .. } | Command::GrantReplacement(_) | Command::RecordAfterSale(_) => {
             after_sale(order, axes, command)
         }
     }
@@ -289,13 +287,10 @@ fn after_sale(order: &Order, axes: Axes, command: &Command) -> Result<Vec<Event>
     let one = |event| Ok(vec![event]);
     match command {
         Command::GrantRefund { case_id, amount } => money::grant_refund(order, *case_id, *amount),
-        Command::GrantReplacement { case_id, .. } if order.replacements.contains_key(case_id) => {
-            Ok(Vec::new())
-        }
-        Command::GrantReplacement { case_id, shipments } => {
+        Command::GrantReplacement(case_id) if order.replacements.contains(case_id) => Ok(Vec::new()),
+        Command::GrantReplacement(case_id) => {
             money::sold(order)?;
-            let (case_id, shipments) = (*case_id, shipments.clone());
-            one(Event::ReplacementGranted(ReplacementGranted { case_id, shipments }))
+            one(Event::ReplacementGranted(ReplacementGranted { case_id: *case_id }))
         }
         Command::RecordAfterSale(moved)
             if order.cases.get(&moved.case_id) == Some(&moved.status)
@@ -305,17 +300,6 @@ fn after_sale(order: &Order, axes: Axes, command: &Command) -> Result<Vec<Event>
         }
         Command::RecordAfterSale(moved) => one(Event::AfterSaleMoved(moved.clone())),
         _ => Ok(Vec::new()),
-    }
-}
-
-/// The shipment something is told of.
-fn shipment_of(command: &Command) -> Option<ShipmentId> {
-    match command {
-        Command::RecordShipment(shipment) => Some(shipment.shipment_id),
-        Command::RecordDelivery(shipment_id)
-        | Command::RecordReturn(shipment_id)
-        | Command::RecordCorrection { shipment_id, .. } => Some(*shipment_id),
-        _ => None,
     }
 }
 

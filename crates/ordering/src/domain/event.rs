@@ -290,13 +290,11 @@ pub struct AfterSaleRefunded {
     pub everything: bool,
 }
 
-/// Shipments that replace goods of the order; what is told of them is no news of the order's own goods.
+/// Goods of the order are replaced: its money cannot all go back any more, whatever comes back of the parcels.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReplacementGranted {
     /// The after-sale case.
     pub case_id: AfterSaleId,
-    /// The shipments.
-    pub shipments: Vec<ShipmentId>,
 }
 
 /// An after-sale case of the order moved.

@@ -131,6 +131,10 @@ pub(super) fn refund_returned(order: &Order, facts: &Facts) -> Result<Vec<Event>
     if !order.came_back() {
         return Err(Rejection::NotQuarantined);
     }
+    // The buyer has others for them, or will.
+    if !order.replacements.is_empty() {
+        return Err(Rejection::GoodsReplaced);
+    }
     let refunds = all_back(order, facts.order_id);
     Ok(vec![Event::OrderCancelled(OrderCancelled { reason: CancelReason::Staff, refunds })])
 }

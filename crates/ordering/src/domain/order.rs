@@ -78,8 +78,8 @@ pub struct Order {
     pub parcels: BTreeMap<ShipmentId, Parcel>,
     /// Its after-sale cases, and where each stands in after-sale's word.
     pub cases: BTreeMap<AfterSaleId, String>,
-    /// The shipments that replace goods of it, by after-sale case.
-    pub replacements: BTreeMap<AfterSaleId, BTreeSet<ShipmentId>>,
+    /// The after-sale cases whose goods are replaced.
+    pub replacements: BTreeSet<AfterSaleId>,
     /// Events so far seen that the table did not allow; always 0 for a stream this code wrote.
     pub illegal_events: u32,
 }
@@ -141,8 +141,7 @@ impl Order {
             }
             Event::AfterSaleRefunded(refund) => self.settle_surplus(refund.refund_id),
             Event::ReplacementGranted(granted) => {
-                let shipments = granted.shipments.iter().copied().collect();
-                self.replacements.insert(granted.case_id, shipments);
+                self.replacements.insert(granted.case_id);
             }
             Event::AfterSaleMoved(moved) => {
                 self.cases.insert(moved.case_id, moved.status.clone());
@@ -216,11 +215,6 @@ impl Order {
     pub fn granted(&self, case_id: AfterSaleId) -> impl Iterator<Item = (RefundId, &Surplus)> {
         let of_case = self.surplus.iter().filter(move |(_, surplus)| surplus.case_id == Some(case_id));
         of_case.map(|(id, surplus)| (*id, surplus))
-    }
-
-    /// Whether a shipment replaces goods, and is none of the order's own.
-    pub fn replaces(&self, shipment_id: ShipmentId) -> bool {
-        self.replacements.values().any(|shipments| shipments.contains(&shipment_id))
     }
 
     /// The lines, or all of the order where an old event names none.

@@ -191,7 +191,7 @@ fn changes(api: &Api) -> Vec<Route> {
             .body::<settlement::SettlementBody>()
             .response::<OrderView>(200)
             .errors(NAMED)
-            .errors(&["ordering.not_quarantined", "ordering.captured_too_little"])
+            .errors(&["ordering.not_quarantined", "ordering.goods_replaced", "ordering.captured_too_little"])
             .idempotency(Idempotency::Required),
     ]
 }

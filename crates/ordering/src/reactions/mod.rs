@@ -90,6 +90,11 @@ fn unwanted(kind: &str) -> Error {
     Error::internal(format!("{kind} was delivered to a subscription that did not ask for it"))
 }
 
+/// What is told of goods that are sent again after the sale is no news of the order's own: after-sale follows those.
+async fn pass(ordering: &Ordering, delivery: Delivery) -> Result<()> {
+    ordering.tools.db.write("ordering.replacement_told", move |tx| delivery.first_time(tx).map(drop)).await
+}
+
 /// A fact whose effect is one command on its order, and what follows in the same transaction where the command made
 /// something happen; answers whether it did.
 async fn change(

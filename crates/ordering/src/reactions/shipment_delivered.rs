@@ -4,21 +4,24 @@ use merx_contracts::events::shipping::ShipmentDelivered;
 use merx_kernel::Result;
 use merx_platform::{Delivery, store::TimerId};
 
-use super::{change, receipt_due};
+use super::{change, pass, receipt_due};
 use crate::{
     context::Ordering,
     domain::{Command, Event},
 };
 
 pub(super) async fn handle(ordering: &Ordering, delivery: Delivery) -> Result<()> {
-    let fact: ShipmentDelivered = delivery.fact()?;
-    let command = Command::RecordDelivery(fact.shipment_id);
+    let ShipmentDelivered { shipment_id, order_id, case_id } = delivery.fact()?;
+    if case_id.is_some() {
+        return pass(ordering, delivery).await;
+    }
+    let command = Command::RecordDelivery(shipment_id);
     let (timers, window) = (ordering.tools.store.timers, ordering.tools.settings.receipt_window());
     let label = "ordering.shipment_delivered";
-    change(ordering, label, delivery, fact.order_id, command, move |tx, changed, now| {
+    change(ordering, label, delivery, order_id, command, move |tx, changed, now| {
         match changed.events.first() {
             Some(Event::OrderDelivered(delivered)) if delivered.complete && !changed.order.has_returns() => {
-                timers.schedule(tx, TimerId::of(receipt_due::KIND, fact.order_id), now.plus(window))
+                timers.schedule(tx, TimerId::of(receipt_due::KIND, order_id), now.plus(window))
             }
             _ => Ok(()),
         }

@@ -4,11 +4,14 @@ use merx_contracts::events::shipping::ShipmentReturned;
 use merx_kernel::Result;
 use merx_platform::{Delivery, store::TimerId};
 
-use super::{change, receipt_due};
+use super::{change, pass, receipt_due};
 use crate::{context::Ordering, domain::Command};
 
 pub(super) async fn handle(ordering: &Ordering, delivery: Delivery) -> Result<()> {
-    let ShipmentReturned { shipment_id, order_id } = delivery.fact()?;
+    let ShipmentReturned { shipment_id, order_id, case_id } = delivery.fact()?;
+    if case_id.is_some() {
+        return pass(ordering, delivery).await;
+    }
     let (timers, command) = (ordering.tools.store.timers, Command::RecordReturn(shipment_id));
     let label = "ordering.shipment_returned";
     let happened = change(ordering, label, delivery, order_id, command, move |tx, _, _| {

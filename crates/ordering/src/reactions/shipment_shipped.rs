@@ -9,14 +9,14 @@ use merx_contracts::{
 use merx_kernel::{Error, Result};
 use merx_platform::{Delivery, store::TimerId};
 
-use super::{change, receipt_due};
+use super::{change, pass, receipt_due};
 use crate::{
     context::Ordering,
     domain::{Command, Event, PackedLine, Rejection, Shipment},
 };
 
 pub(super) async fn handle(ordering: &Ordering, delivery: Delivery) -> Result<()> {
-    let (order_id, shipment) = told(&delivery)?;
+    let Some((order_id, shipment)) = told(&delivery)? else { return pass(ordering, delivery).await };
     let shipment_id = shipment.shipment_id;
     let command = Command::RecordShipment(shipment);
     let (timers, window) = (ordering.tools.store.timers, ordering.tools.settings.undelivered_window());
@@ -43,12 +43,17 @@ fn is_wrong(error: &Error) -> bool {
     [Rejection::ShippedTooMuch, Rejection::OrderEnded].iter().any(|wrong| error.is(wrong.code()))
 }
 
-fn told(delivery: &Delivery) -> Result<(OrderId, Shipment)> {
+/// Its order and the parcel; nothing for goods that are sent again.
+fn told(delivery: &Delivery) -> Result<Option<(OrderId, Shipment)>> {
     if delivery.envelope().kind == ShipmentDispatched::TYPE {
         let ShipmentDispatched { shipment_id, order_id, carrier, tracking_number } = delivery.fact()?;
-        return Ok((order_id, Shipment { shipment_id, carrier, tracking_number, lines: Vec::new() }));
+        return Ok(Some((order_id, Shipment { shipment_id, carrier, tracking_number, lines: Vec::new() })));
     }
-    let ShipmentDispatchedV2 { shipment_id, order_id, carrier, tracking_number, lines } = delivery.fact()?;
+    let ShipmentDispatchedV2 { shipment_id, order_id, case_id, carrier, tracking_number, lines } =
+        delivery.fact()?;
+    if case_id.is_some() {
+        return Ok(None);
+    }
     let lines = lines.into_iter().map(|line| PackedLine { sku: line.sku, quantity: line.quantity }).collect();
-    Ok((order_id, Shipment { shipment_id, carrier, tracking_number, lines }))
+    Ok(Some((order_id, Shipment { shipment_id, carrier, tracking_number, lines })))
 }

@@ -186,6 +186,7 @@ impl FulfilOrder {
                 method: terms.shipping_method.clone(),
                 lines: packing.shipment.lines.iter().map(wire).collect(),
                 warehouse_id: packing.warehouse_id,
+                case_id: String::new(),
             };
             if let Err(error) = ask(self.tools.asks.shipping().open(request).await) {
                 return self.unless_cancelled(data.order_id, error).await;

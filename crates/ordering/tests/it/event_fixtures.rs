@@ -96,10 +96,7 @@ fn after_sale_examples() -> Vec<Event> {
             amount: total(),
             everything: true,
         }),
-        Event::ReplacementGranted(event::ReplacementGranted {
-            case_id: Id::from_bits(0x77),
-            shipments: vec![SHIPMENT],
-        }),
+        Event::ReplacementGranted(event::ReplacementGranted { case_id: Id::from_bits(0x77) }),
         Event::AfterSaleMoved(event::AfterSaleMoved {
             case_id: Id::from_bits(0x77),
             kind: "return".to_owned(),

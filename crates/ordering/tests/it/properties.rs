@@ -87,10 +87,7 @@ fn command() -> impl Strategy<Value = Command> {
                 refund_id: identity::after_sale_refund_of(Id::from_bits(0xa0 + case), attempt),
                 amount: cny(minor),
             }),
-        1 => (0..3_u128).prop_map(|case| Command::GrantReplacement {
-            case_id: Id::from_bits(0xa0 + case),
-            shipments: vec![Id::from_bits(0x13 + case)],
-        }),
+        1 => (0..3_u128).prop_map(|case| Command::GrantReplacement(Id::from_bits(0xa0 + case))),
         2 => (0..3_u128, 1..6_usize).prop_map(|(case, standing)| Command::RecordAfterSale(AfterSaleMoved {
             case_id: Id::from_bits(0xa0 + case),
             kind: "return".to_owned(),

@@ -3,8 +3,11 @@
 use std::time::Duration;
 
 use http::StatusCode;
-use merx_contracts::ids::{OrderId, ShipmentId};
-use merx_kernel::Id;
+use merx_contracts::{
+    events::{ordering::Line, shipping},
+    ids::{OrderId, ShipmentId, Sku},
+};
+use merx_kernel::{Id, Quantity};
 use merx_ordering::domain::{
     Axes, Command, FulfilmentAxis, Order, OrderAxis, PaymentAxis, ReceivedBy, Rejection, Settled, decide,
 };
@@ -188,6 +191,32 @@ async fn a_parcel_may_come_back_after_its_delivery_and_after_the_receipt() {
     shop.finish().await;
 }
 
+async fn parcels_that_replace_goods_are_no_news_of_the_order() {
+    let shop = Shop::new().await;
+    let order = shipped(&shop).await;
+    shop.deliver(order).await;
+    let before = (shop.order(order).await.body, shop.count(TIMERS).await);
+    let (shipment_id, order_id, case_id) = (Id::from_bits(0x5151), order, Some(Id::from_bits(0xa1)));
+    let (carrier, tracking_number) = ("YTO".to_owned(), "YT1".to_owned());
+    let line = Line { sku: Sku::new("TEA").unwrap(), quantity: Quantity::new(1).unwrap() };
+    let left = shipping::ShipmentDispatchedV2 {
+        shipment_id,
+        order_id,
+        case_id,
+        carrier: carrier.clone(),
+        tracking_number: tracking_number.clone(),
+        lines: vec![line],
+    };
+    shop.publish("shipping", left).await;
+    let right = shipping::ShipmentCorrected { shipment_id, order_id, case_id, carrier, tracking_number };
+    shop.publish("shipping", right).await;
+    shop.publish("shipping", shipping::ShipmentDelivered { shipment_id, order_id, case_id }).await;
+    shop.publish("shipping", shipping::ShipmentReturned { shipment_id, order_id, case_id }).await;
+    assert_eq!((shop.order(order).await.body, shop.count(TIMERS).await), before);
+    assert_eq!(shop.deps.metrics.alerts("order_parcel_returned"), 0);
+    shop.finish().await;
+}
+
 async fn no_later_parcel_starts_the_time_again() {
     let shop = Shop::new().await;
     shop.neighbours.world().allocations = vec![
@@ -299,7 +328,7 @@ async fn staff_refund_an_order_that_came_back() {
 pub fn trials() -> Vec<libtest_mimic::Trial> {
     [
         plain!["returns": what_comes_back_counts_once, an_order_is_not_delivered_without_what_came_back, all_money_of_what_came_back_goes_back],
-        paused!["returns": a_parcel_that_came_back_waits_for_a_person, a_parcel_may_come_back_after_its_delivery_and_after_the_receipt, no_later_parcel_starts_the_time_again, a_return_never_overtakes_its_shipment, what_was_told_wrong_is_corrected, staff_refund_an_order_that_came_back],
+        paused!["returns": a_parcel_that_came_back_waits_for_a_person, a_parcel_may_come_back_after_its_delivery_and_after_the_receipt, no_later_parcel_starts_the_time_again, parcels_that_replace_goods_are_no_news_of_the_order, a_return_never_overtakes_its_shipment, what_was_told_wrong_is_corrected, staff_refund_an_order_that_came_back],
     ]
     .into_iter()
     .flatten()

@@ -237,7 +237,7 @@ impl Shop {
         answer.order()
     }
 
-    async fn publish<F: Fact>(&self, context: &'static str, fact: F) -> Envelope {
+    pub async fn publish<F: Fact>(&self, context: &'static str, fact: F) -> Envelope {
         let envelope = Envelope::new(self.deps.ids.next(), self.deps.now(), None, &fact).unwrap();
         self.publish_again(context, envelope.clone()).await;
         envelope
@@ -299,6 +299,7 @@ impl Shop {
         let fact = shipping::ShipmentDispatchedV2 {
             shipment_id,
             order_id,
+            case_id: None,
             carrier: "SF Express".to_owned(),
             tracking_number: "SF1234567890".to_owned(),
             lines: packed(lines).into_iter().map(line).collect(),
@@ -309,16 +310,17 @@ impl Shop {
         self.deliver_one(order_id, order_id.cast()).await;
     }
     pub async fn deliver_one(&self, order_id: OrderId, shipment_id: ShipmentId) {
-        self.publish("shipping", shipping::ShipmentDelivered { shipment_id, order_id }).await;
+        self.publish("shipping", shipping::ShipmentDelivered { shipment_id, order_id, case_id: None }).await;
     }
     pub async fn come_back(&self, order_id: OrderId, shipment_id: ShipmentId) {
-        self.publish("shipping", shipping::ShipmentReturned { shipment_id, order_id }).await;
+        self.publish("shipping", shipping::ShipmentReturned { shipment_id, order_id, case_id: None }).await;
     }
     /// YTO carries the first shipment, under this number.
     pub async fn correct(&self, order_id: OrderId, tracking_number: &str) {
         let (carrier, tracking_number) = ("YTO".to_owned(), tracking_number.to_owned());
         let shipment_id = order_id.cast();
-        let fact = shipping::ShipmentCorrected { shipment_id, order_id, carrier, tracking_number };
+        let fact =
+            shipping::ShipmentCorrected { shipment_id, order_id, case_id: None, carrier, tracking_number };
         self.publish("shipping", fact).await;
     }
     pub async fn erase(&self, account_id: AccountId) {

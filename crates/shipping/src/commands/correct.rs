@@ -38,6 +38,7 @@ pub fn correct(
     let fact = ShipmentCorrected {
         shipment_id: id,
         order_id: shipment.order,
+        case_id: shipment.case,
         carrier: after.carrier.as_str().to_owned(),
         tracking_number: after.tracking_number.as_str().to_owned(),
     };

@@ -41,6 +41,7 @@ pub fn dispatch(
     let fact = ShipmentDispatchedV2 {
         shipment_id: id,
         order_id: shipment.order,
+        case_id: shipment.case,
         carrier: by.carrier.as_str().to_owned(),
         tracking_number: by.tracking_number.as_str().to_owned(),
         lines: lines.into_iter().map(|l| Line { sku: l.sku, quantity: l.quantity }).collect(),

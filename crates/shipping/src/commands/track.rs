@@ -97,15 +97,15 @@ fn advance(
     report: &TrackingReport,
     act: &Act,
 ) -> Result<(Shipment, Envelope)> {
-    let (shipment_id, order_id) = (shipment.id, shipment.order);
+    let (shipment_id, order_id, case_id) = (shipment.id, shipment.order, shipment.case);
     let mut after = Shipment { status: next, version: shipment.version + 1, ..shipment.clone() };
     let (done, change, fact) = if next == ShipmentStatus::Returned {
         after.returned_at = Some(report.at);
-        let fact = act.wrap(&ShipmentReturned { shipment_id, order_id })?;
+        let fact = act.wrap(&ShipmentReturned { shipment_id, order_id, case_id })?;
         (shipments::bring_back(tx, &shipment, report.at)?, Change::Returned, fact)
     } else {
         after.delivered_at = Some(report.at);
-        let fact = act.wrap(&ShipmentDelivered { shipment_id, order_id })?;
+        let fact = act.wrap(&ShipmentDelivered { shipment_id, order_id, case_id })?;
         (shipments::deliver(tx, &shipment, report.at)?, Change::Delivered, fact)
     };
     if !done {

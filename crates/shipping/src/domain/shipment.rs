@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use merx_contracts::ids::{AccountId, AddressId, OrderId, ShipmentId, Sku, WarehouseId};
+use merx_contracts::ids::{AccountId, AddressId, AfterSaleId, OrderId, ShipmentId, Sku, WarehouseId};
 use merx_kernel::{BoundedText, Error, Quantity, Result, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -82,6 +82,8 @@ pub struct Shipment {
     pub address: AddressId,
     /// Where it is packed; nothing for the main warehouse.
     pub warehouse: Option<WarehouseId>,
+    /// The after-sale case whose goods it replaces; nothing for the order's own. What is split from it replaces too.
+    pub case: Option<AfterSaleId>,
     /// The shipment its goods were in before.
     pub split_from: Option<ShipmentId>,
     /// How.
@@ -122,7 +124,7 @@ impl Shipment {
     /// Whether it was opened with the same content as `again`, lines aside. Of one that was opened without its
     /// warehouse, before shipments were told theirs, any is the same.
     pub fn same_content(&self, again: &Self) -> bool {
-        let of = |s: &Self| (s.id, s.order, s.account, s.address, s.method);
+        let of = |s: &Self| (s.id, s.order, s.case, s.account, s.address, s.method);
         of(self) == of(again) && (self.warehouse.is_none() || self.warehouse == again.warehouse)
     }
 

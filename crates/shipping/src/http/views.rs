@@ -2,7 +2,7 @@
 
 use merx_contracts::{
     accounts::v1::AddressReply,
-    ids::{AddressId, OrderId, ShipmentId, WarehouseId},
+    ids::{AddressId, AfterSaleId, OrderId, ShipmentId, WarehouseId},
 };
 use merx_kernel::{BoundedText, Timestamp};
 use schemars::JsonSchema;
@@ -24,6 +24,9 @@ pub struct ShipmentView {
     /// Where it is packed; absent for the main warehouse.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub warehouse_id: Option<WarehouseId>,
+    /// The after-sale case whose goods it replaces; absent for the order's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub case_id: Option<AfterSaleId>,
     /// The shipment its goods were in before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub split_from_id: Option<ShipmentId>,
@@ -62,6 +65,7 @@ impl From<Shipment> for ShipmentView {
             order_id: shipment.order,
             address_id: shipment.address,
             warehouse_id: shipment.warehouse,
+            case_id: shipment.case,
             split_from_id: shipment.split_from,
             method: Method::name(shipment.method).to_owned(),
             status: shipment.status,

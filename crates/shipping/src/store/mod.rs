@@ -17,6 +17,7 @@ pub fn migrations() -> Vec<Migration> {
             include_str!("../../migrations/0101_several_shipments.sql"),
         ),
         Migration::same(102, "tracking_numbers", include_str!("../../migrations/0102_tracking_numbers.sql")),
+        Migration::same(103, "replacements", include_str!("../../migrations/0103_replacements.sql")),
     ]
 }
 

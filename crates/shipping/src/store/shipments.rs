@@ -8,8 +8,8 @@ use super::inconsistent;
 use crate::domain::{Dispatch, Shipment, ShipmentLine, ShipmentStatus, freight::Method};
 
 const INSERT: &str = "INSERT INTO shipping_shipments
- (shipment, order_id, account, address, warehouse, split_from, method, status, opened_at, tracking_count, version)
- VALUES (?, ?, ?, ?, ?, ?, ?, 'open', ?, 0, 1)";
+ (shipment, order_id, account, address, warehouse, split_from, case_id, method, status, opened_at, tracking_count,
+ version) VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'open', ?, 0, 1)";
 const INSERT_LINES: &str = "INSERT INTO shipping_shipment_lines (shipment, sku, quantity) VALUES";
 const DISPATCH: &str =
     "UPDATE shipping_shipments SET status = 'dispatched', carrier = ?, tracking_number = ?,
@@ -39,7 +39,7 @@ macro_rules! shipments {
         concat!(
             "SELECT shipment, order_id, account, address, warehouse, split_from, method, status, carrier,
  tracking_number, opened_at, dispatched_at, delivered_at, cancelled_at, returned_at,
- version FROM shipping_shipments WHERE ",
+ version, case_id FROM shipping_shipments WHERE ",
             $rest
         )
     };
@@ -76,6 +76,7 @@ pub fn insert(tx: &mut Tx<'_>, shipment: &Shipment) -> Result<Inserted> {
         shipment.address,
         shipment.warehouse,
         shipment.split_from,
+        shipment.case,
         shipment.method.name(),
         shipment.opened_at
     ];
@@ -213,5 +214,6 @@ fn shipment_of(row: &Row<'_>) -> Result<Shipment> {
         cancelled_at: row.get(13)?,
         returned_at: row.get(14)?,
         version: row.get(15)?,
+        case: row.get(16)?,
     })
 }

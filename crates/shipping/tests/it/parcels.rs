@@ -264,7 +264,10 @@ async fn one_that_came_back(bench: Arc<Bench>) {
     let kinds: Vec<_> = facts.iter().map(|f| f.kind.as_str()).collect();
     assert_eq!(kinds, ["shipping.shipped.v2", "shipping.delivered.v1", "shipping.returned.v1"]);
     let fact: ShipmentReturned = facts[2].fact().unwrap();
-    assert_eq!(fact, ShipmentReturned { shipment_id: shipment(1), order_id: OrderId::from_bits(1) });
+    assert_eq!(
+        fact,
+        ShipmentReturned { shipment_id: shipment(1), order_id: OrderId::from_bits(1), case_id: None }
+    );
     let seen = api.get(Role::Support, "/v1/shipments?status=returned").await.body;
     assert_eq!(seen["items"][0]["returned_at"], after(40));
     let record = merx_shipping::queries::shipment(&bench.state, shipment(1)).await.unwrap().0;

@@ -58,6 +58,7 @@ pub fn request(id: u128) -> OpenRequest {
         method: "standard".to_owned(),
         lines: vec![line("TEE-M", 1), line("MUG", 2), line("TEE-M", 1)],
         warehouse_id: String::new(),
+        case_id: String::new(),
     }
 }
 
@@ -158,13 +159,17 @@ async fn dispatched_and_delivered_once(bench: Arc<Bench>) {
     let expected = ShipmentDispatchedV2 {
         shipment_id: shipment(1),
         order_id: Id::from_bits(1),
+        case_id: None,
         carrier: "SF".to_owned(),
         tracking_number: "SF123".to_owned(),
         lines: vec![line("MUG", 2), line("TEE-M", 2)],
     };
     assert_eq!(shipped, expected);
     let handed: ShipmentDelivered = facts[1].fact().unwrap();
-    assert_eq!(handed, ShipmentDelivered { shipment_id: shipment(1), order_id: Id::from_bits(1) });
+    assert_eq!(
+        handed,
+        ShipmentDelivered { shipment_id: shipment(1), order_id: Id::from_bits(1), case_id: None }
+    );
     let told: Vec<_> = bench.told().await.into_iter().map(|t| (t.actor, t.action, t.object)).collect();
     let by_staff = |action: &str| (STAFF, action.to_owned(), shipment(1).to_string());
     assert_eq!(told, [by_staff("shipping.dispatched"), by_staff("shipping.tracked")]);

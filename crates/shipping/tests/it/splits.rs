@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use libtest_mimic::Trial;
 use merx_contracts::{
-    ids::{OrderId, ShipmentId, Sku},
+    ids::{AfterSaleId, OrderId, ShipmentId, Sku},
     shipping::v1::{CancelRequest, HoldRequest, LiftHoldRequest, OpenRequest},
 };
 use merx_kernel::{BoundedText, Id, Quantity, Role};
@@ -28,6 +28,10 @@ pub fn trials() -> Vec<Trial> {
     [
         crate::trials!("splits": quantities_are_conserved_and_history_is_true),
         on_every_mode("splits::a_part_leaves_first", a_part_leaves_first),
+        on_every_mode(
+            "splits::what_replaces_goods_still_does_when_it_is_parted",
+            what_replaces_goods_still_does_when_it_is_parted,
+        ),
         on_every_mode("splits::what_cannot_be_parted", what_cannot_be_parted),
         on_every_mode("splits::at_once", at_once),
         on_every_mode("splits::a_clock_set_back_doubles_nothing", a_clock_set_back_doubles_nothing),
@@ -89,6 +93,39 @@ async fn a_part_leaves_first(bench: Arc<Bench>) {
     assert_eq!(api.get(Role::Customer, "/v1/shipments").await.status, 403);
     let support = api.post(Role::Support, &path(1, "/split"), "k3", json!({"lines": []})).await;
     assert_eq!(support.status, 403);
+}
+
+async fn what_replaces_goods_still_does_when_it_is_parted(bench: Arc<Bench>) {
+    let api = bench.api();
+    let case: AfterSaleId = Id::from_bits(0xa1);
+    let replacement = OpenRequest { case_id: case.to_string(), ..request(1) };
+    ask(bench.client().open(replacement.clone()).await).unwrap();
+    ask(bench.client().open(replacement).await).unwrap();
+    let own = ask(bench.client().open(request(1)).await).unwrap_err();
+    assert_eq!(own.code(), "shipping.shipment_differs");
+    let body = json!({"lines": [{"sku": "MUG", "quantity": 1}]});
+    let parted = api.post(Role::Warehouse, &path(1, "/split"), "k1", body).await;
+    assert_eq!(parted.status, 201, "{}", parted.body);
+    for part in ["shipment", "remaining"] {
+        assert_eq!(parted.body[part]["case_id"], case.to_string(), "{}", parted.body);
+    }
+    let new = parted.body["shipment"]["id"].as_str().unwrap().to_owned();
+    let other = format!("/v1/shipments/{new}");
+    let by = json!({"carrier": "SF", "tracking_number": "SF1"});
+    let mended = json!({"carrier": "SF", "tracking_number": "SF2", "reason": "a typing error"});
+    assert_eq!(api.post(Role::Warehouse, &format!("{other}/dispatch"), "k2", by).await.status, 200);
+    let corrected = api.post(Role::Warehouse, &format!("{other}/corrections"), "k3", mended).await;
+    assert_eq!(corrected.status, 200, "{}", corrected.body);
+    assert_eq!(api.post(Role::Warehouse, &format!("{other}/delivery"), "k4", json!({})).await.status, 200);
+    let back = json!({"code": "returned", "at": corrected.body["dispatched_at"]});
+    let returned = api.post(Role::Warehouse, &format!("{other}/tracking-events"), "k5", back).await;
+    assert_eq!(returned.status, 200, "{}", returned.body);
+    let told = bench.own_facts().await;
+    assert_eq!(told.len(), 4);
+    for fact in told {
+        let body: Value = serde_json::from_str(fact.data.get()).unwrap();
+        assert_eq!((&body["case_id"], &body["shipment_id"]), (&json!(case), &json!(new)), "{}", fact.kind);
+    }
 }
 
 async fn what_cannot_be_parted(bench: Arc<Bench>) {

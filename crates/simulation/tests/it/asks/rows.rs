@@ -326,6 +326,7 @@ async fn shipping(scene: &Scene<'_>, peer: Peer) -> Vec<Row> {
         method: "standard".to_owned(),
         lines: lines(TEA, 1),
         warehouse_id: String::new(),
+        case_id: String::new(),
     };
     let hold_id = scene.fresh("hld");
     let order_id = order.clone();
@@ -392,11 +393,8 @@ async fn ordering(scene: &Scene<'_>, peer: Peer) -> Vec<Row> {
         case_id: scene.fresh("afs"),
         amount: Some(Money { minor, currency: "CNY".to_owned() }),
     };
-    let replace = |order: &Order| GrantReplacementRequest {
-        order_id: order.id.clone(),
-        case_id: scene.fresh("afs"),
-        shipment_ids: vec![scene.fresh("shp")],
-    };
+    let replace =
+        |order: &Order| GrantReplacementRequest { order_id: order.id.clone(), case_id: scene.fresh("afs") };
     let (own, other) = (scene.buyer.account.to_string(), scene.fresh("acc"));
     // A number is made of its order's id.
     let told_of = client.after_sale_terms(terms(&scene.paid, &own)).await.map(|reply| {

@@ -206,8 +206,7 @@ impl<'a> Subject<'a> {
             let amount = Some(Money { minor: 100, currency: "CNY".to_owned() });
             drop(ask(ordering.grant_refund(GrantRefundRequest { order_id, case_id, amount }).await));
         } else {
-            let shipment_ids = vec![format!("shp_{}", self.bits)];
-            let request = GrantReplacementRequest { order_id, case_id, shipment_ids };
+            let request = GrantReplacementRequest { order_id, case_id };
             drop(ask(ordering.grant_replacement(request).await));
         }
     }
@@ -273,6 +272,7 @@ impl<'a> Subject<'a> {
             method: "standard".to_owned(),
             lines,
             warehouse_id: String::new(),
+            case_id: String::new(),
         }
     }
 
