@@ -7,7 +7,7 @@ use std::{
     net::TcpListener,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Output, Stdio},
-    sync::{Arc, LazyLock},
+    sync::{Arc, LazyLock, Mutex},
     time::Duration,
 };
 
@@ -90,10 +90,22 @@ pub fn refused(output: &Output, code: i32, says: &[&str]) {
     }
 }
 
-/// A free port below those the system gives to outgoing connections, so that nobody has it after a restart.
+/// A free port below those the system gives to outgoing connections. No other test is given it while this process runs:
+/// a shop that is down for a moment would lose its own.
 pub fn free_port() -> u16 {
+    static KEPT: Mutex<Vec<File>> = Mutex::new(Vec::new());
+    let folder = std::env::temp_dir().join("merx-test-ports");
+    fs::create_dir_all(&folder).expect("a folder of locks");
+    let keep = |port: &u16| {
+        let lock = File::create(folder.join(port.to_string())).expect("a lock");
+        let free = lock.try_lock().is_ok() && TcpListener::bind(("127.0.0.1", *port)).is_ok();
+        if free {
+            KEPT.lock().expect("not poisoned").push(lock);
+        }
+        free
+    };
     let ports = (0..1000).map(|_| 10_000 + u16::try_from(random(22_000)).expect("a port"));
-    ports.into_iter().find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).expect("a free port")
+    ports.into_iter().find(keep).expect("a free port")
 }
 
 /// The binary under test: the one that was built with the tests, or what `MERX_TEST_BINARY` names.
