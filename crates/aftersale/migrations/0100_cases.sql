@@ -51,6 +51,7 @@ CREATE TABLE aftersale_words (
 );
 CREATE INDEX aftersale_words_account ON aftersale_words (account_id);
 CREATE INDEX aftersale_words_buyer ON aftersale_words (buyer_id);
+CREATE TABLE aftersale_erased (account_id BINARY(16) NOT NULL PRIMARY KEY);
 CREATE TABLE aftersale_evidence (
     evidence_id BINARY(16) NOT NULL PRIMARY KEY,
     case_id BINARY(16) NOT NULL,

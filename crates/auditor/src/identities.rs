@@ -24,6 +24,11 @@ const SHIPPED_AND_CANCELLED: &str = "SELECT o.order_id FROM ordering_orders o
  JOIN shipping_shipments s ON s.order_id = o.order_id
  WHERE o.order_axis IN ('cancelled', 'rejected') AND s.dispatched_at IS NOT NULL
  AND s.returned_at IS NULL GROUP BY o.order_id";
+/// What late money revived has its goods from one reservation, as every order.
+const SOLD_TWICE: &str = "SELECT o.order_id FROM ordering_orders o
+ JOIN inventory_reservations r ON r.reservation = o.reservation_id
+ JOIN inventory_reservations f ON f.reservation = o.order_id
+ WHERE r.status <> 'released' AND f.status <> 'released'";
 const LINES_BEYOND: &str = "SELECT order_id, sku FROM ordering_lines
  WHERE shipped > quantity OR delivered > shipped OR shipped < 0 OR delivered < 0";
 const ORDERED: &str = "SELECT order_id, SUM(quantity) FROM ordering_lines GROUP BY order_id";
@@ -56,6 +61,9 @@ pub(crate) fn check(q: &mut Reader<'_>) -> Result<Check> {
     shipped_at_most_ordered(q, &mut check)?;
     for order in q.query(SHIPPED_AND_CANCELLED, params![], |row| row.get::<OrderId>(0))? {
         check.violation(format!("{order} is cancelled, and a shipment of it has left and not come back"));
+    }
+    for order in q.query(SOLD_TWICE, params![], |row| row.get::<OrderId>(0))? {
+        check.violation(format!("stock is set aside or sold for {order} twice"));
     }
     let beyond = |row: &merx_sql::Row| Ok((row.get::<OrderId>(0)?, row.get::<String>(1)?));
     for (order, sku) in q.query(LINES_BEYOND, params![], beyond)? {

@@ -8,7 +8,7 @@ use merx_sql::{Query, Reader, Row, params};
 
 use crate::{Audit, Check, IN_FLIGHT_MAX, PROVIDER_LAG_MAX};
 
-/// Something that is to come to an end: which order (payment and reservation have its bits), what, since when.
+/// Something that is to come to an end: which order (payment and first reservation have its bits), what, since when.
 struct Open {
     order: OrderId,
     what: String,
@@ -53,9 +53,18 @@ const WATCHED: &[(&str, &str, Duration)] = &[
         "SELECT r.reservation, COALESCE(o.order_axis, 'unknown'),
          CASE WHEN o.updated_at > r.changed_at THEN o.updated_at ELSE r.changed_at END
          FROM inventory_reservations r LEFT JOIN ordering_orders o ON o.order_id = r.reservation
-         WHERE r.status = 'reserved'
+         LEFT JOIN ordering_orders v ON v.reservation_id = r.reservation
+         WHERE r.status = 'reserved' AND v.order_id IS NULL
          AND (o.order_id IS NULL OR o.order_axis NOT IN ('placed', 'awaiting_payment'))",
         "stock is set aside for an order that is",
+        IN_FLIGHT_MAX,
+    ),
+    (
+        "SELECT v.order_id, v.order_axis,
+         CASE WHEN v.updated_at > r.changed_at THEN v.updated_at ELSE r.changed_at END
+         FROM inventory_reservations r JOIN ordering_orders v ON v.reservation_id = r.reservation
+         WHERE r.status = 'reserved'",
+        "stock is set aside anew for an order that is",
         IN_FLIGHT_MAX,
     ),
     (
@@ -72,7 +81,8 @@ const MAILS: &str =
 /// Orders of which somebody was told: an alert about their payment or its amount, an alarm about their reservation.
 const TOLD: &[&str] = &[
     "SELECT payment_id FROM payment_alerts WHERE payment_id IS NOT NULL",
-    "SELECT reservation FROM inventory_orphans",
+    "SELECT COALESCE(v.order_id, n.reservation) FROM inventory_orphans n
+     LEFT JOIN ordering_orders v ON v.reservation_id = n.reservation",
     "SELECT order_id FROM ordering_orders WHERE payment_axis = 'quarantined'",
 ];
 

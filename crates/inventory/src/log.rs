@@ -124,6 +124,7 @@ const STOCK_RESERVED: &str = "StockReserved";
 const STOCK_RELEASED: &str = "StockReleased";
 const STOCK_SOLD: &str = "StockSold";
 const STOCK_RETURNED: &str = "StockReturned";
+const STOCK_WRITTEN_OFF: &str = "StockWrittenOff";
 const RESERVATION_FORESTALLED: &str = "ReservationForestalled";
 const STOCK_RECEIVED: &str = "StockReceived";
 const STOCK_ADJUSTED: &str = "StockAdjusted";
@@ -143,13 +144,14 @@ impl DomainEvent for Traced {
             ReservationEvent::StockReleased { .. } => STOCK_RELEASED,
             ReservationEvent::StockSold { .. } => STOCK_SOLD,
             ReservationEvent::StockReturned { .. } => STOCK_RETURNED,
+            ReservationEvent::StockWrittenOff { .. } => STOCK_WRITTEN_OFF,
             ReservationEvent::ReservationForestalled => RESERVATION_FORESTALLED,
         }
     }
     /// 2: with the trace. 1: without it, and each line from one warehouse.
     fn schema(&self) -> i64 {
         match self.event {
-            ReservationEvent::StockReturned { .. } => 1,
+            ReservationEvent::StockReturned { .. } | ReservationEvent::StockWrittenOff { .. } => 1,
             _ => 2,
         }
     }
@@ -159,7 +161,8 @@ impl DomainEvent for Traced {
             ReservationEvent::StockReserved { lines }
             | ReservationEvent::StockReleased { lines }
             | ReservationEvent::StockSold { lines } => write(&LinesBody { lines, trace_id }),
-            ReservationEvent::StockReturned { return_id, lines, reason } => {
+            ReservationEvent::StockReturned { return_id, lines, reason }
+            | ReservationEvent::StockWrittenOff { return_id, lines, reason } => {
                 write(&ReturnBody { return_id, lines, reason, trace_id })
             }
             ReservationEvent::ReservationForestalled => write(&EmptyBody { trace_id }),
@@ -180,6 +183,10 @@ impl DomainEvent for Traced {
             (STOCK_RETURNED, 1) => {
                 let ReturnBody { return_id, lines, reason, trace_id } = read(name, body)?;
                 (ReservationEvent::StockReturned { return_id, lines, reason }, trace_id)
+            }
+            (STOCK_WRITTEN_OFF, 1) => {
+                let ReturnBody { return_id, lines, reason, trace_id } = read(name, body)?;
+                (ReservationEvent::StockWrittenOff { return_id, lines, reason }, trace_id)
             }
             (RESERVATION_FORESTALLED, 1 | 2) => {
                 (ReservationEvent::ReservationForestalled, read::<EmptyBody>(name, body)?.trace_id)

@@ -95,7 +95,11 @@ async fn take_back(state: &State, request: TakeBackRequest) -> Result<TakeBackRe
     let reason: BoundedText<1, 500> =
         BoundedText::new(&request.reason).map_err(|e| Error::invalid("/reason", e))?;
     let lines = if request.lines.is_empty() { None } else { Some(lines_of(&request.lines)?) };
-    commands::take_back(state, return_id, reservation, lines, reason.into_string()).await?;
+    if lines.is_none() && request.written_off {
+        return Err(Error::invalid("/lines", "must be named to be written off"));
+    }
+    let goods = (lines, request.written_off);
+    commands::take_back(state, return_id, reservation, goods, reason.into_string()).await?;
     Ok(TakeBackReply {})
 }
 

@@ -1,10 +1,17 @@
 //! What every part of ordering works with.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use merx_contracts::ids::OrderId;
 use merx_kernel::{Clock, IdGen};
-use merx_platform::{Store, saga::SagaEngine, telemetry::Metrics};
+use merx_platform::{
+    Store,
+    saga::{NewSaga, SagaEngine, WeakSagaEngine},
+    telemetry::Metrics,
+};
 use merx_sql::Db;
 use serde::Deserialize;
 
@@ -77,9 +84,19 @@ pub struct Tools {
     pub metrics: Metrics,
     /// What was configured.
     pub settings: Settings,
+    /// The engine, for a saga that another follows. Sagas have these tools: held strongly, each would keep the other for
+    /// ever.
+    pub engine: Arc<OnceLock<WeakSagaEngine>>,
 }
 
 impl Tools {
+    /// Carries a saga on whose start is committed. What is not carried on now is found by the engine later.
+    pub(crate) fn run(&self, saga: &NewSaga) {
+        if let Some(engine) = self.engine.get().and_then(WeakSagaEngine::upgrade) {
+            drop(engine.run(saga));
+        }
+    }
+
     /// The cause of a change to `order_id`, happening now in the running task's trace.
     pub fn cause(&self, order_id: OrderId, by: CausedBy) -> Cause {
         Cause::here(order_id, self.clock.now(), self.ids.next(), by)

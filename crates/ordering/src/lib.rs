@@ -15,7 +15,7 @@ mod publish;
 pub mod queries;
 pub mod reactions;
 mod record;
-mod rpc;
+pub mod rpc;
 pub mod sagas;
 pub mod store;
 pub mod view;
@@ -56,6 +56,7 @@ pub fn ordering(deps: &Deps, settings: Settings) -> Result<Ordering> {
         asks: asks.named(),
         metrics: deps.metrics.clone(),
         settings,
+        engine: Arc::default(),
     };
     let engine = deps.saga_engine(
         &tools.store,
@@ -67,9 +68,12 @@ pub fn ordering(deps: &Deps, settings: Settings) -> Result<Ordering> {
             Arc::new(sagas::refund_quarantined::RefundQuarantined(tools.clone())),
             Arc::new(sagas::refund_returned::RefundReturned(tools.clone())),
             Arc::new(sagas::refund_late::RefundLate(tools.clone())),
+            Arc::new(sagas::revive_order::ReviveOrder(tools.clone())),
             Arc::new(sagas::accept_deposits::AcceptDeposits(tools.clone())),
         ],
     );
+    // Set once, here: a saga may be followed by another.
+    let _ = tools.engine.set(engine.downgrade());
     Ok(Ordering { tools, engine })
 }
 

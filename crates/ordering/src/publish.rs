@@ -5,7 +5,7 @@ use merx_kernel::Result;
 
 use crate::{
     cause::Cause,
-    domain::{Event, LocalText, PackedLine},
+    domain::{AfterSaleAxis, Event, LocalText, PackedLine, PaymentAxis},
     record::{Record, RecordedLine},
 };
 
@@ -13,7 +13,9 @@ use crate::{
 pub(crate) const fn fact_of(event: &Event) -> Option<&'static str> {
     match event {
         Event::OrderAwaitingPayment(_) => Some(facts::OrderAwaitingPaymentV2::TYPE),
-        Event::OrderPaid(_) | Event::QuarantineAccepted(_) => Some(facts::OrderPaidV2::TYPE),
+        Event::OrderPaid(_) | Event::OrderRevived(_) | Event::QuarantineAccepted(_) => {
+            Some(facts::OrderPaidV2::TYPE)
+        }
         Event::OrderShipped(_) => Some(facts::OrderShippedV2::TYPE),
         Event::OrderCancelled(_) => Some(facts::OrderCancelledV2::TYPE),
         Event::LatePaymentRefunded(_)
@@ -40,7 +42,7 @@ pub(crate) fn message(cause: &Cause, event: &Event, record: &Record) -> Result<O
             total: record.total,
             payment_deadline: record.payment_deadline,
         }),
-        Event::OrderPaid(_) | Event::QuarantineAccepted(_) => {
+        Event::OrderPaid(_) | Event::OrderRevived(_) | Event::QuarantineAccepted(_) => {
             cause.envelope(&facts::OrderPaidV2 { order_id, number, account_id, amount: record.total })
         }
         Event::OrderShipped(shipped) => {
@@ -61,7 +63,7 @@ pub(crate) fn message(cause: &Cause, event: &Event, record: &Record) -> Result<O
             number,
             account_id,
             reason: cancelled.reason.name().to_owned(),
-            paid: !cancelled.refunds.is_empty(),
+            paid: !cancelled.refunds.is_empty() || gave_back_before(record),
         }),
         Event::LatePaymentRefunded(refund)
         | Event::OverpaymentRefunded(refund)
@@ -109,4 +111,10 @@ fn titled(packed: &[PackedLine], record: &Record) -> Vec<facts::TitledLine> {
         Some(facts::TitledLine { sku: packed.sku.clone(), title, options, quantity: packed.quantity })
     };
     packed.iter().filter_map(line).collect()
+}
+
+/// Whether nothing goes back with a cancellation because cases gave, or give, it all back: only what was paid has cases.
+fn gave_back_before(record: &Record) -> bool {
+    let held = matches!(record.axes.payment, PaymentAxis::Captured | PaymentAxis::PartRefunded);
+    held || record.axes.after_sale != AfterSaleAxis::None
 }

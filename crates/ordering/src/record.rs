@@ -1,6 +1,6 @@
 //! The order as its rows show it, folded from its events: what the projection writes, and what is read of a past moment.
 
-use merx_contracts::ids::{AccountId, AddressId, CartId, OrderId, PaymentId, ShipmentId};
+use merx_contracts::ids::{AccountId, AddressId, CartId, OrderId, PaymentId, ReservationId, ShipmentId};
 use merx_kernel::{Error, Money, Result, Timestamp};
 
 use crate::{
@@ -47,6 +47,9 @@ pub(crate) struct Record {
     pub refunded: Money,
     pub axes: Axes,
     pub payment_id: Option<PaymentId>,
+    /// What the stock is set aside under since late money revives the order.
+    pub reservation_id: Option<ReservationId>,
+    pub revived_at: Option<Timestamp>,
     pub payment_deadline: Timestamp,
     pub cancel_reason: Option<CancelReason>,
     pub cancel_requested_at: Option<Timestamp>,
@@ -81,6 +84,8 @@ impl Record {
             refunded: Money::zero(terms.total.currency),
             axes: Axes::INITIAL,
             payment_id: None,
+            reservation_id: None,
+            revived_at: None,
             payment_deadline: terms.payment_deadline,
             cancel_reason: None,
             cancel_requested_at: None,
@@ -158,6 +163,12 @@ impl Record {
                 self.overtaken(at);
             }
             Event::QuarantineAccepted(_) => self.overtaken(at),
+            Event::RevivalBegun(begun) => self.reservation_id = Some(begun.reservation_id),
+            Event::RevivalRefused(_) => self.reservation_id = None,
+            Event::OrderRevived(_) => {
+                (self.cancel_reason, self.cancel_requested_at, self.cancelled_at) = (None, None, None);
+                self.revived_at = Some(at);
+            }
             Event::PaymentQuarantined(money) => self.paid.minor += money.amount.minor,
             Event::LatePaymentReceived(surplus) | Event::OverpaymentReceived(surplus) => {
                 self.paid.minor += surplus.amount.minor;

@@ -4,14 +4,15 @@ use merx_contracts::{
     ids::{AfterSaleId, OrderId},
     ordering::v1::{
         AfterSaleTermsReply, AfterSaleTermsRequest, GrantRefundReply, GrantRefundRequest,
-        GrantReplacementReply, GrantReplacementRequest, ordering_server,
+        GrantReplacementReply, GrantReplacementRequest, ReservationReply, ReservationRequest,
+        ordering_server,
     },
 };
 use merx_kernel::{Error, Money, Result};
 use merx_platform::rpc;
 use tonic::{Request, Response, Status};
 
-use crate::{commands::grant, context::Tools, queries::after_sale_terms};
+use crate::{commands::grant, context::Tools, domain::Rejection, queries::after_sale_terms, store};
 
 /// Serves the asks.
 pub struct OrderingRpc(pub Tools);
@@ -36,6 +37,22 @@ impl ordering_server::Ordering for OrderingRpc {
     ) -> Result<Response<GrantReplacementReply>, Status> {
         rpc::answer(replacement(&self.0, &request.into_inner()).await)
     }
+    async fn reservation(
+        &self,
+        request: Request<ReservationRequest>,
+    ) -> Result<Response<ReservationReply>, Status> {
+        rpc::answer(reservation(&self.0, &request.into_inner()).await)
+    }
+}
+
+async fn reservation(tools: &Tools, request: &ReservationRequest) -> Result<ReservationReply> {
+    let (order_id, store) = (order_of(&request.order_id)?, tools.store.clone());
+    let read = move |q: &mut merx_sql::Reader<'_>| store::load(&store, q, order_id);
+    let loaded = tools.db.read("ordering.reservation", read).await?;
+    if loaded.version == 0 {
+        return Err(Rejection::OrderUnknown.into());
+    }
+    Ok(ReservationReply { reservation_id: loaded.state.reservation_id(order_id).to_string() })
 }
 
 async fn terms(tools: &Tools, request: &AfterSaleTermsRequest) -> Result<AfterSaleTermsReply> {

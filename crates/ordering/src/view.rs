@@ -192,6 +192,9 @@ pub struct OrderView {
     /// An end before fulfilment, asked for or done.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cancellation: Option<CancellationView>,
+    /// When money that came after its end brought it back to life.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revived_at: Option<Timestamp>,
     /// Why it could not be arranged.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rejection: Option<Rejected>,
@@ -250,6 +253,7 @@ impl OrderView {
             shipments: record.shipments.into_iter().map(parcel).collect(),
             shipment,
             cancellation,
+            revived_at: record.revived_at,
             rejection: record.rejected,
             notes: Vec::new(),
             created_at: record.created_at,

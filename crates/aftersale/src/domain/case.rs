@@ -137,6 +137,15 @@ pub struct Ended {
     pub total: Option<Money>,
 }
 
+/// A shipment of a replacement.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Parcel {
+    /// The units that left with it; none before.
+    pub units: i64,
+    /// It came back.
+    pub returned: bool,
+}
+
 /// One case.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Case {
@@ -164,8 +173,8 @@ pub struct Case {
     pub granted: Option<Vec<GrantedRefund>>,
     /// The refunds that went through.
     pub paid: BTreeSet<RefundId>,
-    /// The shipments of the replacement, and the units that have left with each. The warehouse may split them.
-    pub replacement: BTreeMap<ShipmentId, i64>,
+    /// The shipments of the replacement. The warehouse may split them.
+    pub replacement: BTreeMap<ShipmentId, Parcel>,
     /// Until when the next step is to happen.
     pub due_at: Option<Timestamp>,
     /// A deadline was missed since the last step.
@@ -189,12 +198,14 @@ impl AfterSales {
     }
     /// Units of a SKU whose money is back or on its way.
     pub fn refunded_units(&self, sku: &Sku) -> i64 {
-        let lines = self.cases.values().flat_map(|case| &case.refund.lines);
+        let live = self.cases.values().filter(|case| !case.status.frees_units());
+        let lines = live.flat_map(|case| &case.refund.lines);
         lines.filter(|line| line.sku == *sku).map(|line| line.quantity.get()).sum()
     }
-    /// What was promised back of the freight, in minor units.
+    /// What was promised back of the freight, in minor units. Where goods were replaced instead, none goes back.
     pub fn promised_freight(&self) -> i64 {
-        let live = self.cases.values().filter(|case| !case.status.frees_units());
+        let promised = |case: &&Case| !case.status.frees_units() && case.status != Status::Exchanged;
+        let live = self.cases.values().filter(promised);
         live.map(|case| case.freight.minor).sum()
     }
     /// The case a refund belongs to.
@@ -250,10 +261,23 @@ impl Case {
     pub fn line(&self, sku: &Sku) -> Option<&RequestedLine> {
         self.lines.iter().find(|line| line.sku == *sku)
     }
+    /// Whether all of the replacement left, and came back.
+    pub fn replacement_is_back(&self) -> bool {
+        let back: i64 =
+            self.replacement.values().filter(|parcel| parcel.returned).map(|parcel| parcel.units).sum();
+        back > 0 && back >= self.units.values().sum()
+    }
     /// Units that go back into stock.
     pub fn restocked(&self) -> Vec<(Sku, Quantity)> {
+        self.inspected_units(|line| line.restocked)
+    }
+    /// Units that came back and cannot be sold again.
+    pub fn written_off(&self) -> Vec<(Sku, Quantity)> {
+        self.inspected_units(|line| line.written_off)
+    }
+    fn inspected_units(&self, of: impl Fn(&InspectedLine) -> u32) -> Vec<(Sku, Quantity)> {
         let one = |line: &InspectedLine| {
-            Quantity::new(i64::from(line.restocked)).ok().map(|units| (line.sku.clone(), units))
+            Quantity::new(i64::from(of(line))).ok().map(|units| (line.sku.clone(), units))
         };
         self.inspected.iter().filter_map(one).collect()
     }
@@ -296,14 +320,17 @@ impl Case {
             }
             Event::ReplacementOpened { shipments, .. } => {
                 for shipment in shipments {
-                    self.replacement.entry(*shipment).or_insert(0);
+                    self.replacement.entry(*shipment).or_default();
                 }
             }
             Event::ReplacementSent { shipment_id, units, complete, .. } => {
-                self.replacement.insert(*shipment_id, *units);
+                self.replacement.insert(*shipment_id, Parcel { units: *units, returned: false });
                 if *complete {
                     self.moved(Status::Exchanged, None);
                 }
+            }
+            Event::ReplacementReturned { shipment_id, .. } => {
+                self.replacement.entry(*shipment_id).or_default().returned = true;
             }
             Event::DeadlineMissed { .. } => (self.due_at, self.escalated) = (None, true),
         }

@@ -52,6 +52,10 @@ pub enum Command {
     RefundInstead,
     /// A shipment of the replacement left.
     RecordDispatch { shipment_id: ShipmentId, lines: Vec<UnitLine> },
+    /// A shipment of the replacement came back.
+    RecordReturn { shipment_id: ShipmentId },
+    /// All of the replacement came back: staff give the money back instead.
+    RefundReplaced,
     /// A time has passed.
     Deadline,
     /// The order was cancelled. What is being settled already waits for ordering's word: [`Self::Abandon`].
@@ -79,6 +83,8 @@ pub enum Rejection {
     FreightExceeded,
     /// The counts are not those of the case: which line.
     CountsDiffer(usize),
+    /// The replacement has not come back.
+    ReplacementOut,
     /// From where it stands the case cannot do this.
     NotInThisState(Status),
 }
@@ -94,6 +100,7 @@ impl Rejection {
             Self::WindowClosed => "aftersale.window_closed",
             Self::CaseLimit => "aftersale.case_limit",
             Self::FreightExceeded => "aftersale.freight_exceeded",
+            Self::ReplacementOut => "aftersale.replacement_out",
             Self::NotInThisState(_) => "aftersale.not_in_this_state",
         }
     }
@@ -127,6 +134,9 @@ impl From<Rejection> for Error {
                 Self::rejected(code, "So much was not paid for sending, or has been given back.")
                     .with_field("/freight", "must be at most what is left of the freight")
             }
+            Rejection::ReplacementOut => {
+                Self::rejected(code, "Not all that was sent in replacement has come back.")
+            }
             Rejection::NotInThisState(status) => {
                 Self::rejected(code, format!("The case is {} and cannot do this.", status.name()))
             }
@@ -153,6 +163,8 @@ pub fn decide(
     match (command, case.status) {
         (Command::Approve { freight }, Status::Requested) => approve(all, case_id, case, *freight, facts),
         (Command::Refuse, Status::Requested | Status::Received) => one(Event::CaseRefused { case_id }),
+        // It never came, so far as anybody can tell.
+        (Command::Refuse, Status::Sent) if case.escalated => one(Event::CaseRefused { case_id }),
         (Command::Withdraw, Status::Requested | Status::Approved) => one(Event::CaseWithdrawn { case_id }),
         (Command::MarkSent, Status::Approved) => {
             one(Event::ReturnSent { case_id, due_at: due(facts.policy.arrive_within_s) })
@@ -161,9 +173,19 @@ pub fn decide(
         (Command::MarkSent, Status::Sent) => Ok(Vec::new()),
         (Command::Receive { warehouse_id, lines }, Status::Approved | Status::Sent) => {
             counted(case, lines.iter().map(|line| (&line.sku, line.quantity.get())), i64::le)?;
-            let due_at = due(facts.policy.inspect_within_s);
-            let (warehouse_id, lines) = (*warehouse_id, lines.clone());
-            one(Event::ReturnReceived { case_id, warehouse_id, lines, due_at })
+            received(case_id, *warehouse_id, lines, facts)
+        }
+        // The goods were on their way when the time was over: the shop has them now.
+        (Command::Receive { warehouse_id, lines }, Status::Expired) => {
+            counted(case, lines.iter().map(|line| (&line.sku, line.quantity.get())), i64::le)?;
+            for (index, UnitLine { sku, quantity }) in lines.iter().enumerate() {
+                let bought = case.line(sku).map_or(0, |line| line.bought.get());
+                let left = bought - all.claimed(sku, |_| true);
+                if quantity.get() > left {
+                    return Err(Rejection::UnitsClaimed(index, left.max(0)).into());
+                }
+            }
+            received(case_id, *warehouse_id, lines, facts)
         }
         (Command::Inspect { lines }, Status::Received) => {
             let units = |line: &InspectedLine| i64::from(line.restocked) + i64::from(line.written_off);
@@ -221,17 +243,45 @@ fn settle(
         }
         (Command::RefundInstead, Status::Refunding | Status::Refunded) => Ok(Vec::new()),
         (Command::RecordDispatch { shipment_id, lines }, Status::Replacing) => {
-            if case.replacement.get(shipment_id).is_some_and(|left| *left > 0) {
+            if case.replacement.get(shipment_id).is_some_and(|parcel| parcel.units > 0) {
                 return Ok(Vec::new());
             }
-            let units = lines.iter().map(|line| line.quantity.get()).sum();
-            let left = units + case.replacement.values().sum::<i64>();
+            let units: i64 = lines.iter().map(|line| line.quantity.get()).sum();
+            let left = units + case.replacement.values().map(|parcel| parcel.units).sum::<i64>();
             let complete = left >= case.units.values().sum();
             one(Event::ReplacementSent { case_id, shipment_id: *shipment_id, units, complete })
         }
         (Command::RecordDispatch { .. }, Status::Exchanged) => Ok(Vec::new()),
+        (Command::RecordReturn { shipment_id }, _) => {
+            let left =
+                case.replacement.get(shipment_id).is_some_and(|parcel| parcel.units > 0 && !parcel.returned);
+            let event = Event::ReplacementReturned { case_id, shipment_id: *shipment_id };
+            Ok(left.then_some(event).into_iter().collect())
+        }
+        (Command::RefundReplaced, Status::Exchanged) => {
+            if !case.replacement_is_back() {
+                return Err(Rejection::ReplacementOut.into());
+            }
+            // Another case may have been promised the freight meanwhile.
+            let left = case.paid_freight.minor - all.promised_freight();
+            let freight = Money::new(case.freight.minor.min(left).max(0), case.freight.currency);
+            one(refund_due(all, case_id, case, freight, facts)?)
+        }
+        (Command::RefundReplaced, Status::Refunding | Status::Refunded) if !case.replacement.is_empty() => {
+            Ok(Vec::new())
+        }
         (_, status) => Err(Rejection::NotInThisState(status).into()),
     }
+}
+
+fn received(
+    case_id: AfterSaleId,
+    warehouse_id: Option<WarehouseId>,
+    lines: &[UnitLine],
+    facts: &Facts,
+) -> KernelResult<Vec<Event>> {
+    let due_at = after(facts.now, facts.policy.inspect_within_s);
+    Ok(vec![Event::ReturnReceived { case_id, warehouse_id, lines: lines.to_vec(), due_at }])
 }
 
 fn request(

@@ -170,6 +170,8 @@ pub enum Event {
     ReplacementOpened { case_id: AfterSaleId, shipments: Vec<ShipmentId> },
     /// One of them, or one split from them, left with `units` in it; with the `complete` one all have left.
     ReplacementSent { case_id: AfterSaleId, shipment_id: ShipmentId, units: i64, complete: bool },
+    /// One of them came back: the buyer has neither the goods nor their money.
+    ReplacementReturned { case_id: AfterSaleId, shipment_id: ShipmentId },
     /// A time has passed that somebody should have kept.
     DeadlineMissed { case_id: AfterSaleId },
     /// The buyer did not send the goods in time.
@@ -196,6 +198,7 @@ impl Event {
             | Self::RefundPaid { case_id, .. }
             | Self::ReplacementOpened { case_id, .. }
             | Self::ReplacementSent { case_id, .. }
+            | Self::ReplacementReturned { case_id, .. }
             | Self::DeadlineMissed { case_id }
             | Self::CaseExpired { case_id }
             | Self::CaseCancelled { case_id } => *case_id,
@@ -220,6 +223,7 @@ impl DomainEvent for Event {
             Self::RefundPaid { .. } => "RefundPaid",
             Self::ReplacementOpened { .. } => "ReplacementOpened",
             Self::ReplacementSent { .. } => "ReplacementSent",
+            Self::ReplacementReturned { .. } => "ReplacementReturned",
             Self::DeadlineMissed { .. } => "DeadlineMissed",
             Self::CaseExpired { .. } => "CaseExpired",
             Self::CaseCancelled { .. } => "CaseCancelled",

@@ -49,6 +49,7 @@ pub(crate) fn routes(own: &AfterSale, limits: &Limits) -> Vec<Route> {
     let mut all = of_buyers(&api);
     all.extend(of_pictures(&api));
     all.extend(of_staff(&api));
+    all.extend(of_returns(&api));
     all
 }
 
@@ -132,8 +133,7 @@ fn of_pictures(api: &Api) -> Vec<Route> {
 
 fn of_staff(api: &Api) -> Vec<Route> {
     let any = |permission| Access::Permission { permission, owner: ANY_CASE };
-    let (read, write, returns) =
-        (any(Permission::AfterSalesRead), any(Permission::AfterSalesWrite), any(Permission::ReturnsWrite));
+    let (read, write) = (any(Permission::AfterSalesRead), any(Permission::AfterSalesWrite));
     vec![
         Route::get("/v1/admin/after-sales", read, staff::list, api)
             .id("listAfterSales")
@@ -167,19 +167,36 @@ fn of_staff(api: &Api) -> Vec<Route> {
             .idempotency(Idempotency::Required),
         Route::post("/v1/admin/after-sales/{case}/refusal", write, staff::refuse, api)
             .id("refuseAfterSale")
-            .summary("Do not agree with what was asked, or with what came back")
+            .summary("Do not agree with what was asked or with what came back, or end what never came back in time")
             .param::<AfterSaleId>("case")
             .body::<staff::RefusalBody>()
             .response::<CaseView>(200)
             .errors(MOVES)
             .idempotency(Idempotency::Required),
+        Route::post("/v1/admin/after-sales/{case}/replacement-refund", write, staff::refund_replaced, api)
+            .id("refundAfterSaleReplacement")
+            .summary("Give the money back where the replacement came back; it goes back into stock")
+            .param::<AfterSaleId>("case")
+            .body::<staff::RefusalBody>()
+            .response::<CaseView>(200)
+            .errors(MOVES)
+            .errors(&["aftersale.replacement_out"])
+            .idempotency(Idempotency::Required),
+    ]
+}
+
+fn of_returns(api: &Api) -> Vec<Route> {
+    let returns = Access::Permission { permission: Permission::ReturnsWrite, owner: ANY_CASE };
+    vec![
         Route::post("/v1/admin/after-sales/{case}/receipt", returns, staff::receive, api)
             .id("receiveAfterSaleReturn")
             .summary("Goods of a case came back: which, and how many")
+            .description("Of a case that has expired too, as long as its units are asked for in no other case.")
             .param::<AfterSaleId>("case")
             .body::<staff::ReceiptBody>()
             .response::<CaseView>(200)
             .errors(MOVES)
+            .errors(&["aftersale.units_claimed"])
             .idempotency(Idempotency::Required),
         Route::post("/v1/admin/after-sales/{case}/inspection", returns, staff::inspect, api)
             .id("inspectAfterSaleReturn")

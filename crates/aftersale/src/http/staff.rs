@@ -162,6 +162,23 @@ pub(super) async fn refuse(
     decide(&api, &caller, key, case_id, decision).await
 }
 
+pub(super) async fn refund_replaced(
+    FromState(api): FromState<Api>,
+    Caller(caller): Caller,
+    key: IdempotencyKey,
+    Path(case_id): Path<AfterSaleId>,
+    Json(body): Json<RefusalBody>,
+) -> Answer<Response> {
+    let decision = Decision {
+        label: "aftersale.refund_replaced",
+        action: "aftersale.replacement_refunded",
+        detail: json!({}),
+        command: Command::RefundReplaced,
+        words: said(Topic::Answer, Some(body.reason)),
+    };
+    decide(&api, &caller, key, case_id, decision).await
+}
+
 pub(super) async fn receive(
     FromState(api): FromState<Api>,
     Caller(caller): Caller,

@@ -51,7 +51,7 @@ async fn handle_shipping(own: AfterSale, delivery: Delivery) -> Result<()> {
     }
 }
 
-/// A fact whose effect is one command on some cases of its order.
+/// A fact whose effect is one command on some cases of its order; answers whether it came for the first time.
 async fn change(
     own: &AfterSale,
     label: &'static str,
@@ -59,16 +59,15 @@ async fn change(
     order_id: OrderId,
     cases: Vec<AfterSaleId>,
     command: Command,
-) -> Result<()> {
+) -> Result<bool> {
     let acts = cases.into_iter().map(|case_id| store::Act::now(&own.state, order_id, case_id));
     let (acts, store) = (acts.collect::<Result<Vec<_>>>()?, own.state.store.clone());
     let write = move |tx: &mut merx_sql::Tx<'_>| {
-        if delivery.first_time(tx)? {
-            for act in &acts {
-                store::change(tx, &store, act, &command)?;
-            }
+        let fresh = delivery.first_time(tx)?;
+        for act in acts.iter().filter(|_| fresh) {
+            store::change(tx, &store, act, &command)?;
         }
-        Ok(())
+        Ok(fresh)
     };
     own.state.db.write(label, write).await
 }

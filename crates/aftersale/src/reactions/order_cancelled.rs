@@ -8,7 +8,11 @@ use super::change;
 use crate::{AfterSale, domain::Command, store::cases};
 
 pub(super) async fn handle(own: AfterSale, delivery: Delivery) -> Result<()> {
-    let OrderCancelledV2 { order_id, .. } = delivery.fact()?;
+    let OrderCancelledV2 { order_id, paid, .. } = delivery.fact()?;
+    // It may have been revived and have cases since.
+    if !paid {
+        return Ok(());
+    }
     let read = move |q: &mut merx_sql::Reader<'_>| cases::of_order(q, order_id);
     let mut found = own.state.db.read("aftersale.open_cases", read).await?;
     found.retain(|case| !case.status.is_ended());
@@ -16,5 +20,5 @@ pub(super) async fn handle(own: AfterSale, delivery: Delivery) -> Result<()> {
         return Ok(());
     }
     let open = found.into_iter().map(|case| case.case_id).collect();
-    change(&own, "aftersale.order_cancelled", delivery, order_id, open, Command::Cancel).await
+    change(&own, "aftersale.order_cancelled", delivery, order_id, open, Command::Cancel).await.map(drop)
 }

@@ -13,5 +13,5 @@ pub(super) async fn handle(own: AfterSale, delivery: Delivery) -> Result<()> {
     let found = own.state.db.read("aftersale.refund", move |q| cases::of_refund(q, refund_id)).await?;
     let Some((order_id, case_id)) = found else { return Ok(()) };
     let command = Command::RecordRefund { refund_id };
-    change(&own, "aftersale.payment_refunded", delivery, order_id, vec![case_id], command).await
+    change(&own, "aftersale.payment_refunded", delivery, order_id, vec![case_id], command).await.map(drop)
 }

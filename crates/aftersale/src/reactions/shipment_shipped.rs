@@ -15,5 +15,5 @@ pub(super) async fn handle(own: AfterSale, delivery: Delivery) -> Result<()> {
     let Some(case_id) = case_id else { return Ok(()) };
     let lines = lines.into_iter().map(|line| UnitLine { sku: line.sku, quantity: line.quantity }).collect();
     let command = Command::RecordDispatch { shipment_id, lines };
-    change(&own, "aftersale.shipment_shipped", delivery, order_id, vec![case_id], command).await
+    change(&own, "aftersale.shipment_shipped", delivery, order_id, vec![case_id], command).await.map(drop)
 }

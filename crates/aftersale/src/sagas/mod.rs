@@ -5,13 +5,14 @@ pub mod replace_case;
 
 use merx_contracts::{
     common::v1::SkuQuantity,
-    ids::{AfterSaleId, OrderId, ReservationKind, ReturnId},
+    ids::{AfterSaleId, OrderId, ReturnKind},
     inventory::v1 as inventory,
+    ordering::v1 as ordering,
 };
 use merx_kernel::Result;
 use merx_platform::{
     rpc::ask,
-    saga::{NewSaga, StepOutcome},
+    saga::{NewSaga, SagaRun, StepOutcome},
 };
 use serde::{Deserialize, Serialize};
 
@@ -24,7 +25,7 @@ use crate::{
 /// What the steps need to know.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Data {
-    /// The order; its payment and reservation have its bits.
+    /// The order; its payment has its bits.
     pub order_id: OrderId,
     /// The case.
     pub case_id: AfterSaleId,
@@ -55,19 +56,40 @@ async fn record(state: &State, label: &'static str, data: &Data, command: Comman
     state.db.write(label, move |tx| store::change(tx, &store, &act, &command)).await
 }
 
-/// What can be sold again goes back into stock, where it came from; what was written off stays sold.
-async fn restock(state: &State, data: &Data, return_id: ReturnId) -> Result<StepOutcome> {
-    let restocked = case_of(state, data).await?.restocked();
-    if restocked.is_empty() {
+/// What can be sold again goes back into stock, where it came from; what was written off stays sold, and nobody waits for
+/// it any more.
+async fn restock(state: &State, run: &SagaRun<Data>) -> Result<StepOutcome> {
+    let case = case_of(state, &run.data).await?;
+    let (restocked, written_off) = (case.restocked(), case.written_off());
+    if restocked.is_empty() && written_off.is_empty() {
         return Ok(StepOutcome::Done);
     }
-    let request = inventory::TakeBackRequest {
-        return_id: return_id.to_string(),
-        reservation_id: data.order_id.cast::<ReservationKind>().to_string(),
-        lines: restocked.iter().map(|(sku, units)| SkuQuantity::new(sku, *units)).collect(),
-        reason: "after_sale".to_owned(),
+    let asked = ordering::ReservationRequest { order_id: run.data.order_id.to_string() };
+    let reservation_id = match ask(state.ordering().reservation(asked).await) {
+        Ok(reply) => reply.reservation_id,
+        Err(error) => return until_done::<()>(Err(error)),
     };
-    until_done(ask(state.inventory().take_back(request).await))
+    for (effect, units, written_off) in [("return", restocked, false), ("written off", written_off, true)] {
+        if units.is_empty() {
+            continue;
+        }
+        let request = inventory::TakeBackRequest {
+            return_id: run.effect_id::<ReturnKind>(effect).to_string(),
+            reservation_id: reservation_id.clone(),
+            lines: units.iter().map(|(sku, units)| SkuQuantity::new(sku, *units)).collect(),
+            reason: "after_sale".to_owned(),
+            written_off,
+        };
+        match ask(state.inventory().take_back(request).await) {
+            // The order was settled meanwhile, and took back everything that had not come back.
+            Err(error) if error.is("inventory.returned_too_much") => {}
+            answer => match until_done(answer)? {
+                StepOutcome::Done => {}
+                later => return Ok(later),
+            },
+        }
+    }
+    Ok(StepOutcome::Done)
 }
 
 /// Ends a saga in one transaction with what becomes of the case; answers the saga that follows.

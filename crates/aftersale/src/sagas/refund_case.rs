@@ -2,7 +2,8 @@
 //! back too. From then on there is no way back. The case ends when payment says that the money is through.
 
 use merx_contracts::{
-    ids::{AfterSaleId, OrderId, PaymentKind, ReturnKind, SagaId},
+    ids::{AfterSaleId, OrderId, PaymentKind, ReservationKind, ReturnKind, SagaId},
+    inventory::v1 as inventory,
     ordering::v1 as ordering,
     payment::v1::{self as payment, refund_reply::State as RefundState},
 };
@@ -89,8 +90,20 @@ impl RefundCase {
         reply.refunds.into_iter().map(read).collect()
     }
 
+    /// What the buyer sent; of a replacement that came back, the replacement: the buyer's goods were restocked before it
+    /// went.
     async fn restock(&self, run: &SagaRun<Data>) -> Result<StepOutcome> {
-        restock(&self.0, &run.data, run.effect_id::<ReturnKind>("return")).await
+        if case_of(&self.0, &run.data).await?.replacement.is_empty() {
+            return restock(&self.0, run).await;
+        }
+        let request = inventory::TakeBackRequest {
+            return_id: run.effect_id::<ReturnKind>("replacement").to_string(),
+            reservation_id: run.data.case_id.cast::<ReservationKind>().to_string(),
+            lines: Vec::new(),
+            reason: "replacement_returned".to_owned(),
+            written_off: false,
+        };
+        until_done(ask(self.0.inventory().take_back(request).await))
     }
 
     async fn refund(&self, data: &Data) -> Result<StepOutcome> {
@@ -104,7 +117,12 @@ impl RefundCase {
                 attempt_id: refund.attempt_id.to_string(),
             };
             match ask(self.0.payments().refund(request).await).map(|reply| reply.state()) {
-                Ok(RefundState::Requested | RefundState::Succeeded) => {}
+                Ok(RefundState::Requested) => {}
+                // A cancellation may have asked for it first, and its fact have come before the case knew the refund.
+                Ok(RefundState::Succeeded) => {
+                    let command = Command::RecordRefund { refund_id: refund.refund_id };
+                    record(&self.0, "aftersale.refund_succeeded", data, command).await?;
+                }
                 // Payment keeps it with a parked alert, and a person may take it up there; its fact ends the case then.
                 Ok(RefundState::Failed) => {
                     self.0.metrics.alert("aftersale_refund_failed");

@@ -91,6 +91,7 @@ impl ReplaceCase {
             reservation_id: Self::reservation(&run.data),
             lines: Vec::new(),
             reason: "not_replaced".to_owned(),
+            written_off: false,
         };
         ask(self.0.inventory().take_back(request).await)?;
         Ok(StepOutcome::Done)
@@ -119,7 +120,7 @@ impl ReplaceCase {
     }
 
     async fn restock(&self, run: &SagaRun<Data>) -> Result<StepOutcome> {
-        restock(&self.0, &run.data, run.effect_id::<ReturnKind>("return")).await
+        restock(&self.0, run).await
     }
 
     async fn open(&self, data: &Data) -> Result<StepOutcome> {

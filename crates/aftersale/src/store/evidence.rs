@@ -4,6 +4,8 @@ use merx_contracts::ids::{AccountId, AfterSaleId, EvidenceId};
 use merx_kernel::{Result, Timestamp};
 use merx_sql::{Query, Tx, params};
 
+use super::words;
+
 const INSERT: &str =
     "INSERT INTO aftersale_evidence (evidence_id, case_id, account_id, state, width, height, bytes, added_at)
  VALUES (?, ?, ?, 'coming', ?, ?, ?, ?)";
@@ -32,13 +34,16 @@ pub struct EvidenceRow {
     pub added_at: Timestamp,
 }
 
-/// Says that a picture is about to be put.
+/// Says that a picture is about to be put; of somebody whose data was erased none is.
 pub fn claim(
     tx: &mut Tx<'_>,
     (case_id, account_id): (AfterSaleId, AccountId),
     row: &EvidenceRow,
     bytes: i64,
 ) -> Result<()> {
+    if words::is_erased(tx, account_id)? {
+        return Ok(());
+    }
     let EvidenceRow { evidence_id, width, height, added_at } = *row;
     tx.execute(INSERT, params![evidence_id, case_id, account_id, width, height, bytes, added_at]).map(drop)
 }

@@ -79,9 +79,10 @@ pub fn apply(tx: &mut Tx<'_>, recorded: &RecordedEvent) -> Result<()> {
             moved(tx, case_id, Status::Refunding, Some(due_at), at)
         }
         Event::ReplacementDue { due_at, .. } => moved(tx, case_id, Status::Replacing, Some(due_at), at),
-        Event::ReplacementUnavailable { .. } | Event::ReplacementOpened { .. } => {
-            tx.execute(TOUCH, params![at, case_id]).map(drop)
-        }
+        Event::ReplacementUnavailable { .. }
+        | Event::ReplacementOpened { .. }
+        | Event::ReplacementSent { complete: false, .. }
+        | Event::ReplacementReturned { .. } => tx.execute(TOUCH, params![at, case_id]).map(drop),
         Event::RefundGranted { refunds, .. } => {
             let rows = refunds.iter().map(|refund| {
                 let (minor, currency) = (refund.amount.minor, refund.amount.currency.code());
@@ -96,7 +97,6 @@ pub fn apply(tx: &mut Tx<'_>, recorded: &RecordedEvent) -> Result<()> {
             tx.execute(PAY, params![refund_id])?;
             ended_when_paid(tx, case_id, at)
         }
-        Event::ReplacementSent { complete: false, .. } => tx.execute(TOUCH, params![at, case_id]).map(drop),
         Event::ReplacementSent { complete: true, .. } => moved(tx, case_id, Status::Exchanged, None, at),
         Event::DeadlineMissed { .. } => tx.execute(ESCALATE, params![at, case_id]).map(drop),
     }

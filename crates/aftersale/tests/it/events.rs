@@ -60,6 +60,7 @@ fn examples() -> Vec<Event> {
         Event::RefundPaid { case_id, refund_id },
         Event::ReplacementOpened { case_id, shipments: vec![Id::from_bits(4)] },
         Event::ReplacementSent { case_id, shipment_id: Id::from_bits(4), units: 2, complete: true },
+        Event::ReplacementReturned { case_id, shipment_id: Id::from_bits(4) },
         Event::DeadlineMissed { case_id },
         Event::CaseExpired { case_id },
         Event::CaseCancelled { case_id },

@@ -7,7 +7,7 @@ use std::{
 
 use merx_contracts::{
     common::v1::{Money, SkuQuantity, TimelineReply, TimelineRequest},
-    ids::{AccountId, AddressId, RefundId},
+    ids::{AccountId, AddressId, RefundId, ReservationId},
     inventory::v1::{self as inventory, inventory_server},
     ordering::v1::{self as ordering, ordering_server},
     payment::v1::{self as payment, payments_server, refund_reply::State},
@@ -24,6 +24,8 @@ use crate::rules::{CUP, TEA};
 
 pub const BUYER: AccountId = Id::from_bits(9);
 /// What the order may give back: three of tea, a cup, sending.
+/// What the order's goods were sold under: late money revived it, so it has not the order's bits.
+pub const SOLD_UNDER: ReservationId = Id::from_bits(77);
 pub const PAID: i64 = 10_000 + 3_900 + 1_200;
 
 /// What the doubles remember.
@@ -33,6 +35,8 @@ pub struct World {
     pub ended: bool,
     /// The provider refuses refunds for good.
     pub refunds_fail: bool,
+    /// Payment answers that each refund went through already.
+    pub refunds_are_through: bool,
     /// Units in stock by SKU.
     pub stock: BTreeMap<String, i64>,
     /// What each case was granted.
@@ -167,7 +171,9 @@ impl World {
             self.released.insert(request.reservation_id.clone());
             self.reservations.remove(&request.reservation_id).map(|(lines, _)| lines).unwrap_or_default()
         } else if let Entry::Vacant(place) = self.returns.entry(request.return_id) {
-            place.insert(units(request.lines)).clone()
+            assert_eq!(request.reservation_id, SOLD_UNDER.to_string());
+            let units = place.insert(units(request.lines)).clone();
+            if request.written_off { BTreeMap::new() } else { units }
         } else {
             BTreeMap::new()
         };
@@ -177,7 +183,11 @@ impl World {
     }
     fn refund(&mut self, request: payment::RefundRequest) -> payment::RefundReply {
         self.refunds.insert(request.refund_id, request.amount.unwrap_or_default().minor);
-        let state = if self.refunds_fail { State::Failed } else { State::Requested };
+        let state = match (self.refunds_fail, self.refunds_are_through) {
+            (true, _) => State::Failed,
+            (_, true) => State::Succeeded,
+            _ => State::Requested,
+        };
         payment::RefundReply { state: state.into() }
     }
 }
@@ -210,6 +220,12 @@ impl ordering_server::Ordering for Neighbours {
     ) -> Result<Response<ordering::GrantReplacementReply>, Status> {
         let done = self.world().replace(request.into_inner());
         answer(done.map(|()| ordering::GrantReplacementReply {}))
+    }
+    async fn reservation(
+        &self,
+        _: Request<ordering::ReservationRequest>,
+    ) -> Result<Response<ordering::ReservationReply>, Status> {
+        answer(Ok(ordering::ReservationReply { reservation_id: SOLD_UNDER.to_string() }))
     }
 }
 

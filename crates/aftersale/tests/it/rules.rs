@@ -73,6 +73,9 @@ fn open(n: u128) -> Command {
 fn left(n: u128) -> Command {
     Command::RecordDispatch { shipment_id: Id::from_bits(n), lines: units(&[(TEA, 1)]) }
 }
+fn came_back(n: u128) -> Command {
+    Command::RecordReturn { shipment_id: Id::from_bits(n) }
+}
 
 fn later(seconds: u64) -> Facts {
     Facts { now: NOW.plus(Duration::from_secs(seconds)), policy: Policy::default() }
@@ -115,7 +118,7 @@ fn the_table_of_transitions_is_the_one_in_the_readme() {
     };
     let with = |given: Vec<Command>, more: &[Command]| [given, more.to_vec()].concat();
     let refunding = || vec![ask(Kind::Refund, &[(TEA, 1)]), approve()];
-    let before: [(&str, Vec<Command>); 12] = [
+    let before: [(&str, Vec<Command>); 14] = [
         ("requested", vec![ask(Kind::Return, &[(TEA, 1)])]),
         ("approved", back()),
         ("sent", with(back(), &[Command::MarkSent])),
@@ -126,6 +129,8 @@ fn the_table_of_transitions_is_the_one_in_the_readme() {
         ("replacing, opened", with(swap(), &[open(1)])),
         ("refunded", with(refunding(), &[grant(1), paid(1)])),
         ("exchanged", with(swap(), &[open(1), left(1)])),
+        ("exchanged, all back", with(swap(), &[open(1), left(1), came_back(1)])),
+        ("cancelled", with(back(), &[Command::Cancel])),
         ("refused", vec![ask(Kind::Return, &[(TEA, 1)]), Command::Refuse]),
         ("withdrawn", vec![ask(Kind::Return, &[(TEA, 1)]), Command::Withdraw]),
     ];
@@ -141,6 +146,8 @@ fn the_table_of_transitions_is_the_one_in_the_readme() {
         ("OpenReplacement", open(1)),
         ("RefundInstead", Command::RefundInstead),
         ("RecordDispatch", left(1)),
+        ("RecordReturn", came_back(1)),
+        ("RefundReplaced", Command::RefundReplaced),
         ("Deadline", Command::Deadline),
         ("Cancel", Command::Cancel),
         ("Abandon", Command::Abandon),
@@ -242,6 +249,49 @@ fn freight_goes_back_once() {
     let both = more(first, second, &[ask(Kind::Return, &[(CUP, 1)])]);
     assert_eq!(code(&both, second, &with(201)), "aftersale.freight_exceeded");
     more(both, second, &[with(200)]);
+}
+
+fn freight_of_an_exchange_holds_up_no_other_case() {
+    let with = |minor| Command::Approve { freight: Some(yuan(minor)) };
+    let swap = [ask(Kind::Exchange, &[(TEA, 1)]), with(1_200), receive(&[(TEA, 1)]), inspect(&[(TEA, 1, 0)])];
+    let second = Id::from_bits(2);
+    let both = more(given(&swap), second, &[ask(Kind::Return, &[(CUP, 1)])]);
+    assert_eq!(code(&both, second, &with(1_200)), "aftersale.freight_exceeded", "it may still go back");
+    let exchanged = more(both, CASE, &[open(1), left(1)]);
+    let both = more(exchanged, second, &[with(1_200)]);
+    // The replacement comes back: what is left of the freight goes back with the money, and no more.
+    let refunded = more(both, CASE, &[came_back(1), Command::RefundReplaced]);
+    assert_eq!(refunded.cases[&CASE].refund.total, Some(yuan(3_334)));
+}
+
+fn a_replacement_that_came_back_becomes_money() {
+    let swap = [ask(Kind::Exchange, &[(TEA, 3)]), approve(), receive(&[(TEA, 3)]), inspect(&[(TEA, 3, 0)])];
+    let shipments = vec![Id::from_bits(1), Id::from_bits(2)];
+    let sent = [Command::OpenReplacement { shipments }, left(1), came_back(1), left(2), left(3)];
+    let state = more(given(&swap), CASE, &sent);
+    assert_eq!(status(&state), Status::Exchanged);
+    assert_eq!(code(&state, CASE, &Command::RefundReplaced), "aftersale.replacement_out");
+    let state = more(state, CASE, &[came_back(2), came_back(2), came_back(9), came_back(3)]);
+    let state = more(state, CASE, &[Command::RefundReplaced, Command::RefundReplaced]);
+    assert_eq!((status(&state), state.cases[&CASE].refund.total), (Status::Refunding, Some(yuan(10_000))));
+}
+
+fn what_never_came_ends_and_what_came_too_late_is_taken() {
+    let sent = given(&[ask(Kind::Return, &[(TEA, 2)]), approve(), Command::MarkSent]);
+    assert_eq!(code(&sent, CASE, &Command::Refuse), "aftersale.not_in_this_state", "it may still come");
+    let missed = decide(&sent, CASE, &Command::Deadline, &later(16 * 86_400)).unwrap();
+    let late = missed.iter().fold(sent, AfterSales::evolve);
+    assert_eq!(status(&more(late, CASE, &[Command::Refuse])), Status::Refused);
+
+    let approved = given(&[ask(Kind::Return, &[(TEA, 2)]), approve()]);
+    let gone = decide(&approved, CASE, &Command::Deadline, &later(8 * 86_400)).unwrap();
+    let expired = gone.iter().fold(approved, AfterSales::evolve);
+    let here = more(expired.clone(), CASE, &[receive(&[(TEA, 2)]), inspect(&[(TEA, 2, 0)])]);
+    assert_eq!((status(&here), here.cases[&CASE].refund.total), (Status::Refunding, Some(yuan(6_667))));
+    let second = Id::from_bits(2);
+    let others = more(expired, second, &[ask(Kind::Refund, &[(TEA, 2)])]);
+    assert_eq!(code(&others, CASE, &receive(&[(TEA, 2)])), "aftersale.units_claimed");
+    assert_eq!(status(&more(others, CASE, &[receive(&[(TEA, 1)])])), Status::Received);
 }
 
 fn counts_are_those_of_the_case() {
@@ -355,6 +405,9 @@ pub fn trials() -> Vec<libtest_mimic::Trial> {
         only_what_was_bought_and_arrived_goes_back,
         windows_close,
         freight_goes_back_once,
+        freight_of_an_exchange_holds_up_no_other_case,
+        a_replacement_that_came_back_becomes_money,
+        what_never_came_ends_and_what_came_too_late_is_taken,
         counts_are_those_of_the_case,
         each_state_has_its_deadline,
         cases_stand_together,

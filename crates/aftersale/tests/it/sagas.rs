@@ -7,12 +7,12 @@ use async_trait::async_trait;
 use libtest_mimic::Trial;
 use merx_aftersale::{
     AfterSale, Policy, Settings, after_sale,
-    domain::{Command, Kind},
+    domain::{Command, Kind, UnitLine},
     migrations,
     sagas::{refund_case::RefundCase, replace_case::ReplaceCase},
     store::{self, Act, Deed},
 };
-use merx_kernel::{Result, Timestamp};
+use merx_kernel::{Quantity, Result, Timestamp};
 use merx_platform::{
     Deps, Module,
     objects::MemoryStore,
@@ -27,7 +27,7 @@ use merx_sql::Tx;
 use crate::{
     bench::{ORDER, STAFF, store as tables},
     neighbours::{Neighbours, World as Around},
-    rules::{CASE, TEA, approve, ask, inspect, receive},
+    rules::{CASE, TEA, approve, ask, inspect, receive, sku},
 };
 
 /// The world of one case: brought to where the saga begins.
@@ -178,6 +178,42 @@ async fn a_refund_the_provider_refuses_waits_for_a_person() {
     assert_eq!(around.refunds.len(), 1);
 }
 
+/// A cancellation asked payment for it while ordering's answer was lost: payment's fact came before the case knew of the
+/// refund, and comes no more.
+async fn a_refund_that_went_through_before_the_case_knew_ends_it() {
+    let scene = Scene::new(&[ask(Kind::Refund, &[(TEA, 1)])], approve()).await;
+    scene.neighbours.world().refunds_are_through = true;
+    let saga = scene.start().await.unwrap();
+    let _ended = scene.own.engine.run(&saga).await;
+    let (events, _) = scene.outcome().await;
+    assert_eq!(events.last().unwrap(), "RefundPaid");
+}
+
+/// The replacement came back: it is taken back whole under the case's own reservation, and what the buyer sent, which was
+/// restocked before, is not taken back again.
+async fn money_for_a_replacement_that_came_back() {
+    let shipment_id = merx_kernel::Id::from_bits(5);
+    let lines = vec![UnitLine { sku: sku(TEA), quantity: Quantity::new(2).unwrap() }];
+    let here = vec![
+        ask(Kind::Exchange, &[(TEA, 2)]),
+        approve(),
+        receive(&[(TEA, 2)]),
+        inspect(&[(TEA, 2, 0)]),
+        Command::OpenReplacement { shipments: vec![shipment_id] },
+        Command::RecordDispatch { shipment_id, lines },
+        Command::RecordReturn { shipment_id },
+    ];
+    let scene = Scene::new(&here, Command::RefundReplaced).await;
+    let own = CASE.cast::<merx_contracts::ids::ReservationKind>().to_string();
+    scene.neighbours.world().reservations.insert(own, ([(TEA.to_owned(), 2)].into(), true));
+    let before = scene.neighbours.world().stock[TEA];
+    let saga = scene.start().await.unwrap();
+    let _ended = scene.own.engine.run(&saga).await;
+    let (events, around) = scene.outcome().await;
+    assert_eq!(events.last().unwrap(), "RefundGranted");
+    assert_eq!((around.stock[TEA] - before, around.refunds.len()), (2, 1));
+}
+
 fn paused<F>(name: &str, case: impl Fn() -> F + Send + 'static) -> Trial
 where
     F: Future<Output = ()> + 'static,
@@ -195,6 +231,11 @@ pub fn trials() -> Vec<Trial> {
         paused("refund_case_holds", refund_case_holds),
         paused("a_return_is_restocked_once", a_return_is_restocked_once),
         paused("replace_case_holds", replace_case_holds),
+        paused("money_for_a_replacement_that_came_back", money_for_a_replacement_that_came_back),
+        paused(
+            "a_refund_that_went_through_before_the_case_knew_ends_it",
+            a_refund_that_went_through_before_the_case_knew_ends_it,
+        ),
         paused(
             "a_refund_the_provider_refuses_waits_for_a_person",
             a_refund_the_provider_refuses_waits_for_a_person,

@@ -7,7 +7,9 @@ use merx_contracts::{
     events::{
         ordering::{Line, OrderAwaitingPayment, OrderCancelled, OrderCompleted, OrderPaid},
         payment::{PaymentCaptured, PaymentRefunded},
-        shipping::{ShipmentCorrected, ShipmentDelivered, ShipmentDispatched, ShipmentReturned},
+        shipping::{
+            ShipmentCorrected, ShipmentDelivered, ShipmentDispatched, ShipmentDispatchedV2, ShipmentReturned,
+        },
     },
     ids::Sku,
 };
@@ -81,6 +83,14 @@ fn shipping_facts_keep_their_shape() {
         order_id,
         carrier: "SF".to_owned(),
         tracking_number: "SF1234567890".to_owned(),
+    });
+    golden(&ShipmentDispatchedV2 {
+        shipment_id,
+        order_id,
+        case_id: None,
+        carrier: "SF".to_owned(),
+        tracking_number: "SF1234567890".to_owned(),
+        lines: lines(),
     });
     golden(&ShipmentDelivered { shipment_id, order_id, case_id: None });
     golden(&ShipmentReturned { shipment_id, order_id, case_id: None });
@@ -157,14 +167,6 @@ fn the_facts_of_the_whole_life_keep_their_shape() {
     let refund_id = Id::from_bits(4);
     golden(&OrderRefunded { order_id, number: number.clone(), account_id, refund_id, amount: yuan(12_345) });
     golden(&OrderCompletedV2 { order_id, number, account_id });
-    golden(&merx_contracts::events::shipping::ShipmentDispatchedV2 {
-        shipment_id: Id::from_bits(1),
-        order_id,
-        case_id: None,
-        carrier: "SF".to_owned(),
-        tracking_number: "SF1234567890".to_owned(),
-        lines: lines(),
-    });
     golden(&GuestLoggedIn { guest_id: Id::from_bits(3), account_id });
     golden(&CodeRequested { code_id: Id::from_bits(6), account_id, purpose: "staff_invitation".to_owned() });
     golden(&PersonErased { account_id });

@@ -38,6 +38,7 @@ pub async fn sell(state: &State, reservation: ReservationId) -> Result<Vec<Place
 }
 
 /// Takes goods of a sale back into the warehouses they came from: `lines`, or everything that has not come back.
+/// What is `written_off` came back and cannot be sold again: it stays sold, and is no more among what has not come back.
 /// Everything of what is not sold yet is let go instead, and the late sale refused. Again under the same
 /// `return_id`, nothing more happens.
 ///
@@ -47,10 +48,10 @@ pub async fn take_back(
     state: &State,
     return_id: ReturnId,
     reservation: ReservationId,
-    lines: Option<Lines>,
+    (lines, written_off): (Option<Lines>, bool),
     reason: String,
 ) -> Result<()> {
-    let command = ReservationCommand::TakeBack { return_id, lines, reason };
+    let command = ReservationCommand::TakeBack { return_id, lines, reason, written_off };
     let settle = Settle::new(state, reservation, command);
     state.db.write("inventory.take_back", move |tx| settle.run(tx).map(drop)).await
 }

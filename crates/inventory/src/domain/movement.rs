@@ -209,7 +209,7 @@ impl Movement {
                     ..Self::of_line(MovementKind::Returned, line)
                 })
                 .collect(),
-            ReservationEvent::ReservationForestalled => Vec::new(),
+            ReservationEvent::StockWrittenOff { .. } | ReservationEvent::ReservationForestalled => Vec::new(),
         }
     }
 

@@ -50,6 +50,8 @@ pub enum ReservationCommand {
         lines: Option<Lines>,
         /// The word of the movement ledger.
         reason: String,
+        /// It cannot be sold again: it stays sold.
+        written_off: bool,
     },
 }
 
@@ -65,6 +67,8 @@ pub enum ReservationEvent {
     StockSold { lines: Vec<PlacedLine> },
     /// Goods of the sale are available again, where they came from.
     StockReturned { return_id: ReturnId, lines: Vec<PlacedLine>, reason: String },
+    /// Goods of the sale came back and cannot be sold again: no stock moves.
+    StockWrittenOff { return_id: ReturnId, lines: Vec<PlacedLine>, reason: String },
     /// Let go before it was made: the tombstone.
     ReservationForestalled,
 }
@@ -137,8 +141,16 @@ pub fn decide(
         (C::Release, S::Sold { .. }) => Err(Rejection::AlreadySold),
         (C::Sell, S::Reserved { lines }) => Ok(Some(E::StockSold { lines: lines.clone() })),
         (C::Sell, S::Unknown) => Err(Rejection::NotReserved),
-        (C::TakeBack { return_id, lines: wanted, reason }, S::Sold { lines, returns }) => {
-            take_back(*return_id, wanted.as_ref(), reason, lines, returns)
+        (C::TakeBack { return_id, lines: wanted, reason, written_off }, S::Sold { lines, returns }) => {
+            let Some(lines) = take_back(*return_id, wanted.as_ref(), lines, returns)? else {
+                return Ok(None);
+            };
+            let (return_id, reason) = (*return_id, reason.clone());
+            Ok(Some(if *written_off {
+                E::StockWrittenOff { return_id, lines, reason }
+            } else {
+                E::StockReturned { return_id, lines, reason }
+            }))
         }
         // Everything is to come back before it was sold, or even set aside: it is let go, and the late sale refused.
         (C::TakeBack { lines: None, .. }, S::Reserved { lines }) => {
@@ -174,14 +186,13 @@ fn place(wanted: &Lines, placement: Placement) -> Result<Vec<PlacedLine>, Reject
     }
 }
 
-/// Goods go back to the warehouses they came from, the first placed first.
+/// The goods that come back, to the warehouses they came from, the first placed first; nothing when they did before.
 fn take_back(
     return_id: ReturnId,
     wanted: Option<&Lines>,
-    reason: &str,
     sold: &[PlacedLine],
     returns: &[(ReturnId, Vec<PlacedLine>)],
-) -> Result<Option<ReservationEvent>, Rejection> {
+) -> Result<Option<Vec<PlacedLine>>, Rejection> {
     if let Some((_, came)) = returns.iter().find(|(id, _)| *id == return_id) {
         let same = wanted.is_none_or(|wanted| wanted.are(came));
         return if same { Ok(None) } else { Err(Rejection::ReturnDiffers) };
@@ -211,8 +222,7 @@ fn take_back(
         }
     }
     lines.retain(|line| line.quantity > 0);
-    let reason = reason.to_owned();
-    Ok((!lines.is_empty()).then_some(ReservationEvent::StockReturned { return_id, lines, reason }))
+    Ok((!lines.is_empty()).then_some(lines))
 }
 
 /// The state after an event.
@@ -225,7 +235,8 @@ pub fn evolve(state: Reservation, event: &ReservationEvent) -> Reservation {
             Reservation::Sold { lines: lines.clone(), returns: Vec::new() }
         }
         ReservationEvent::ReservationForestalled => Reservation::Forestalled,
-        ReservationEvent::StockReturned { return_id, lines, .. } => {
+        ReservationEvent::StockReturned { return_id, lines, .. }
+        | ReservationEvent::StockWrittenOff { return_id, lines, .. } => {
             let (sold, mut returns) = match state {
                 Reservation::Sold { lines, returns } => (lines, returns),
                 _ => (Vec::new(), Vec::new()),

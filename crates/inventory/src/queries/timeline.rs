@@ -55,7 +55,9 @@ fn detail(event: &ReservationEvent, warehouses: &[Warehouse]) -> HashMap<String,
     if !lines.is_empty() {
         detail.insert("lines".to_owned(), lines.join(", "));
     }
-    if let ReservationEvent::StockReturned { return_id, reason, .. } = event {
+    if let ReservationEvent::StockReturned { return_id, reason, .. }
+    | ReservationEvent::StockWrittenOff { return_id, reason, .. } = event
+    {
         detail.insert("return_id".to_owned(), return_id.to_string());
         detail.insert("reason".to_owned(), reason.clone());
     }

@@ -40,7 +40,8 @@ async fn act(bench: &Bench, model: &Model, number: u128, action: &Action) -> Str
         Action::TakeBack(b, r, wanted) => {
             let lines = if wanted.is_empty() { None } else { Some(wanted_lines(wanted)) };
             let back = return_of(*b, *r);
-            code(commands::take_back(state, back, reservation(*r), lines, reason()).await)
+            let written_off = b % 2 == 1 && lines.is_some();
+            code(commands::take_back(state, back, reservation(*r), (lines, written_off), reason()).await)
         }
         Action::Send(t, p, wanted) => {
             let (from, to) = (PLACES[*p], PLACES[1 - *p]);

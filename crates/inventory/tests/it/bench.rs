@@ -108,7 +108,8 @@ impl Bench {
     }
     pub async fn take_back(&self, ret: u128, id: u128, wanted: &[(&str, i64)]) -> Result<()> {
         let wanted = if wanted.is_empty() { None } else { Some(lines(wanted)) };
-        commands::take_back(&self.state, Id::from_bits(ret), rsv(id), wanted, "test".to_owned()).await
+        commands::take_back(&self.state, Id::from_bits(ret), rsv(id), (wanted, false), "test".to_owned())
+            .await
     }
 
     /// (available, reserved, sold) of a SKU in the first warehouse.

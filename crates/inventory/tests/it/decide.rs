@@ -11,7 +11,7 @@ use merx_inventory::domain::{
 use merx_kernel::{Error, ErrorKind, Id, Quantity};
 
 pub fn trials() -> Vec<Trial> {
-    crate::trials!("decide": reservation_table, a_reserve_places_each_line_or_none, returns_are_bounded_by_what_was_sold, lines_are_sorted_merged_and_limited,
+    crate::trials!("decide": reservation_table, a_reserve_places_each_line_or_none, what_was_written_off_stays_sold, returns_are_bounded_by_what_was_sold, lines_are_sorted_merged_and_limited,
         stock_limits, every_movement_keeps_the_balance, refusals_have_codes)
 }
 
@@ -91,7 +91,26 @@ fn take_back(id: u128, wanted: Option<&[(&str, i64)]>) -> ReservationCommand {
         return_id: Id::from_bits(id),
         lines: wanted.map(lines),
         reason: "after_sale".to_owned(),
+        written_off: false,
     }
+}
+
+/// What came back broken moves no stock, and is no more among what has not come back.
+fn what_was_written_off_stays_sold() {
+    let sold = Reservation::Sold { lines: placed(&[("A", 3)]), returns: Vec::new() };
+    let ReservationCommand::TakeBack { return_id, lines, reason, .. } = take_back(1, Some(&[("A", 1)]))
+    else {
+        unreachable!()
+    };
+    let broken = ReservationCommand::TakeBack { return_id, lines, reason, written_off: true };
+    let event = reservation::decide(&sold, &broken, Placement::NotSought).unwrap().unwrap();
+    assert!(matches!(event, ReservationEvent::StockWrittenOff { .. }));
+    assert_eq!(Movement::of_reservation(&event), []);
+    let after = reservation::evolve(sold, &event);
+    assert_eq!(reservation::decide(&after, &broken, Placement::NotSought).unwrap(), None, "once");
+    let rest = reservation::decide(&after, &take_back(2, None), Placement::NotSought).unwrap();
+    let Some(ReservationEvent::StockReturned { lines, .. }) = rest else { panic!("{rest:?}") };
+    assert_eq!(lines, placed(&[("A", 2)]));
 }
 
 fn a_reserve_places_each_line_or_none() {

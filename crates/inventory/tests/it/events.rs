@@ -50,6 +50,7 @@ fn examples() -> Vec<InventoryEvent> {
         R::StockSold { lines: lines() },
         R::ReservationForestalled,
         R::StockReturned { return_id: Id::from_bits(9), lines: lines(), reason: "after_sale".to_owned() },
+        R::StockWrittenOff { return_id: Id::from_bits(9), lines: lines(), reason: "after_sale".to_owned() },
     ]
     .into_iter()
     .map(|event| Traced { event, trace_id: Some("4bf92f3577b34da6a3ce929d0e0e4736".to_owned()) })
@@ -102,6 +103,7 @@ fn kind(event: &InventoryEvent) -> usize {
             ReservationEvent::StockSold { .. } => 2,
             ReservationEvent::StockReturned { .. } => 3,
             ReservationEvent::ReservationForestalled => 4,
+            ReservationEvent::StockWrittenOff { .. } => 15,
         },
         I::Stock(StockEvent::StockReceived(_)) => 5,
         I::Stock(StockEvent::StockAdjusted(..)) => 6,
@@ -118,7 +120,7 @@ fn kind(event: &InventoryEvent) -> usize {
 
 fn every_event_has_an_example() {
     let kinds: BTreeSet<usize> = examples().iter().map(kind).collect();
-    assert_eq!(kinds, (0..15).collect());
+    assert_eq!(kinds, (0..16).collect());
 }
 
 fn written(event: &InventoryEvent) -> (&'static str, i64, String) {

@@ -150,7 +150,8 @@ impl Model {
             Action::TakeBack(b, r, wanted) => {
                 let lines = if wanted.is_empty() { None } else { Some(wanted_lines(wanted)) };
                 let (return_id, reason) = (return_of(*b, *r), "test".to_owned());
-                self.reserve(*r, ReservationCommand::TakeBack { return_id, lines, reason })
+                let written_off = b % 2 == 1 && lines.is_some();
+                self.reserve(*r, ReservationCommand::TakeBack { return_id, lines, reason, written_off })
             }
             Action::Send(t, p, wanted) => {
                 let (from, to) = (PLACES[*p], PLACES[1 - *p]);

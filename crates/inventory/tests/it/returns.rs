@@ -116,9 +116,25 @@ async fn asks_over_the_wire(bench: Arc<Bench>) {
         reservation_id: reservation_id.clone(),
         lines,
         reason: reason.to_owned(),
+        written_off: false,
     };
     rpc::ask(client.take_back(back(vec![line("A", 1)], "after_sale")).await).unwrap();
     assert_eq!(bench.figures("A").await, (1, 0, 2));
+    // One more came and is broken: it stays sold, and everything that is still to come is one less.
+    let broken = TakeBackRequest {
+        return_id: ReturnId::from_bits(2).to_string(),
+        written_off: true,
+        ..back(vec![line("A", 1)], "after_sale")
+    };
+    rpc::ask(client.take_back(broken.clone()).await).unwrap();
+    rpc::ask(client.take_back(broken.clone()).await).unwrap();
+    assert_eq!(bench.figures("A").await, (1, 0, 2));
+    let all = TakeBackRequest { lines: vec![], ..broken };
+    assert!(rpc::ask(client.take_back(all).await).unwrap_err().is("request.invalid"));
+    let rest =
+        TakeBackRequest { return_id: ReturnId::from_bits(3).to_string(), ..back(vec![], "order_returned") };
+    rpc::ask(client.take_back(rest).await).unwrap();
+    assert_eq!(bench.figures("A").await, (1, 0, 2), "the broken one came from here, and is in no stock");
     for bad in [back(vec![line("A", 0)], "x"), back(vec![line("A", 1); 101], "x"), back(vec![], "")] {
         assert!(rpc::ask(client.take_back(bad).await).unwrap_err().is("request.invalid"));
     }
@@ -126,7 +142,7 @@ async fn asks_over_the_wire(bench: Arc<Bench>) {
     let timeline = TimelineRequest { order_id: order.to_string() };
     let told = rpc::ask(client.timeline(timeline).await).unwrap().entries;
     let names: Vec<&str> = told.iter().map(|e| e.name.as_str()).collect();
-    assert_eq!(names, ["StockReserved", "StockSold", "StockReturned"]);
+    assert_eq!(names, ["StockReserved", "StockSold", "StockReturned", "StockWrittenOff", "StockReturned"]);
     assert_eq!(told[0].detail["lines"], "2 A (main), 1 A (south), 1 B (south)");
     assert_eq!(told[2].detail["reason"], "after_sale");
     assert!(told.iter().all(|e| e.kind == "event" && e.id.starts_with("rsv_")));

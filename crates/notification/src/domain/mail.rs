@@ -200,7 +200,9 @@ impl NewMail {
             }
             OrderCancelledV2::TYPE => {
                 let fact: OrderCancelledV2 = envelope.fact()?;
-                (Template::OrderCancelled, fact.order_id.bits(), Some(fact.order_id), fact.account_id)
+                // Who was told of the end of an unpaid order hears of another, once late money revived it.
+                let cause = if fact.paid { !fact.order_id.bits() } else { fact.order_id.bits() };
+                (Template::OrderCancelled, cause, Some(fact.order_id), fact.account_id)
             }
             CodeRequested::TYPE => {
                 let fact: CodeRequested = envelope.fact()?;

@@ -34,7 +34,7 @@ fn each_fact_calls_for_its_mail() {
         (facts::envelope(1, &facts::completed()), Template::OrderCompleted, facts::order().bits(), order),
         (facts::envelope(1, &facts::refunded(4)), Template::OrderRefunded, 4, order),
         (
-            facts::envelope(1, &facts::cancelled("buyer", true)),
+            facts::envelope(1, &facts::cancelled("buyer", false)),
             Template::OrderCancelled,
             facts::order().bits(),
             order,
@@ -63,6 +63,9 @@ fn one_cause_is_one_mail_whatever_message_tells_it() {
     let once = of(&facts::envelope(1, &facts::shipped(9, true)));
     assert_eq!(once.id, of(&facts::envelope(2, &facts::shipped(9, true))).id);
     assert_ne!(once.id, of(&facts::envelope(1, &facts::shipped(10, true))).id, "each parcel has its mail");
+    // An unpaid order that was revived, and cancelled again, ended twice.
+    let ended = |paid| of(&facts::envelope(1, &facts::cancelled("buyer", paid))).id;
+    assert_ne!(ended(false), ended(true));
     // What is kept for ever must not be made otherwise by a later program.
     assert_eq!(identity(Template::OrderPaid, 1).to_string(), "mal_20r59w9fxmv0xgftbqe73pb9mm");
 }

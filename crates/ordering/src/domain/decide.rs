@@ -57,6 +57,15 @@ pub enum Command {
         /// How much.
         amount: Money,
     },
+    /// Stock is held anew for an ended order: late money pays it after all.
+    Revive(AttemptId),
+    /// That came to nothing.
+    RefuseRevival {
+        /// The attempt that brought the money.
+        attempt_id: AttemptId,
+        /// Why, by its stable code.
+        code: String,
+    },
     /// Quarantined money pays it.
     AcceptQuarantine,
     /// Quarantined money goes back and it ends.
@@ -106,6 +115,12 @@ pub enum Rejection {
     AmountsDiffer,
     /// It is still being arranged; ask again in a moment.
     StillPlacing,
+    /// It is just being cancelled; ask again in a moment.
+    StillClosing,
+    /// No money of it is there that could bring it back to life.
+    NotReviving,
+    /// Its buyer's data were erased.
+    BuyerErased,
     /// It was paid meanwhile, so it cannot be dropped as unpaid.
     AlreadyPaid,
     /// Something of it has left the warehouse.
@@ -148,6 +163,9 @@ impl Rejection {
             Self::OrderExists => "ordering.order_exists",
             Self::AmountsDiffer => "ordering.amounts_differ",
             Self::StillPlacing => "ordering.still_placing",
+            Self::StillClosing => "ordering.still_closing",
+            Self::NotReviving => "ordering.not_reviving",
+            Self::BuyerErased => "ordering.buyer_erased",
             Self::AlreadyPaid => "ordering.already_paid",
             Self::AlreadyShipped => "ordering.already_shipped",
             Self::OrderEnded => "ordering.order_ended",
@@ -172,6 +190,9 @@ impl Rejection {
             Self::OrderExists => "An order with this identity exists already.",
             Self::AmountsDiffer => "The lines, the freight and the total do not add up.",
             Self::StillPlacing => "The order is still being placed; try again in a moment.",
+            Self::StillClosing => "The order is just being cancelled; try again in a moment.",
+            Self::NotReviving => "No money of this order is there that could bring it back to life.",
+            Self::BuyerErased => "The data of the order's buyer were erased.",
             Self::AlreadyPaid => "The order has just been paid; ask again to cancel it with its money.",
             Self::AlreadyShipped => {
                 "Something of the order has left the warehouse; it comes back as a return only."
@@ -202,6 +223,7 @@ impl From<Rejection> for Error {
             Rejection::OrderUnknown => Self::not_found(rejection.code(), rejection.message()),
             // What may be right a moment later is a conflict, so that a reaction tries again.
             Rejection::StillPlacing
+            | Rejection::StillClosing
             | Rejection::NotShipped
             | Rejection::NotAllShipped
             | Rejection::NotPaid => Self::conflict(rejection.code(), rejection.message()),
@@ -266,6 +288,8 @@ fn rule(order: &Order, command: &Command, facts: &Facts) -> Result<Vec<Event>, R
             money::record_capture(order, *attempt_id, *amount, *late, facts)
         }
         Command::RecordRefund { refund_id, amount } => money::record_refund(order, *refund_id, *amount),
+        Command::Revive(attempt_id) => money::revive(order, axes, *attempt_id),
+        Command::RefuseRevival { attempt_id, code } => Ok(money::refuse_revival(order, *attempt_id, code)),
         Command::AcceptQuarantine => money::accept_quarantine(order, facts),
         Command::RefundQuarantine => money::refund_quarantine(order, facts),
         Command::RefundReturned => money::refund_returned(order, facts),

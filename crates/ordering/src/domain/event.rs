@@ -1,7 +1,8 @@
 //! What can happen to an order. No personal data: the address is an id, the buyer an account id.
 
 use merx_contracts::ids::{
-    AccountId, AddressId, AfterSaleId, AttemptId, CartId, PaymentId, ProductId, RefundId, ShipmentId, Sku,
+    AccountId, AddressId, AfterSaleId, AttemptId, CartId, PaymentId, ProductId, RefundId, ReservationId,
+    ShipmentId, Sku,
 };
 use merx_kernel::{Money, Quantity, Timestamp};
 use schemars::JsonSchema;
@@ -244,6 +245,35 @@ pub struct QuarantineAccepted {
     pub surplus: Vec<SurplusReceived>,
 }
 
+/// Late money may pay for the ended order after all: stock is being looked for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RevivalBegun {
+    /// The attempt that brought the money.
+    pub attempt_id: AttemptId,
+    /// The reservation the stock is set aside under, derived from order and attempt.
+    pub reservation_id: ReservationId,
+}
+
+/// Stock is held again, and late money pays for it: the order goes on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderRevived {
+    /// The attempt that brought the money.
+    pub attempt_id: AttemptId,
+    /// How much.
+    pub amount: Money,
+    /// How much other late money is still to go back.
+    pub outstanding: u32,
+}
+
+/// The order did not come back to life; the money goes back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RevivalRefused {
+    /// The attempt that brought the money.
+    pub attempt_id: AttemptId,
+    /// The refusal's stable code.
+    pub code: String,
+}
+
 /// Who says that the goods arrived.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -342,6 +372,12 @@ pub enum Event {
     LatePaymentReceived(SurplusReceived),
     /// It went back.
     LatePaymentRefunded(SurplusRefunded),
+    /// See [`RevivalBegun`].
+    RevivalBegun(RevivalBegun),
+    /// See [`OrderRevived`].
+    OrderRevived(OrderRevived),
+    /// See [`RevivalRefused`].
+    RevivalRefused(RevivalRefused),
     /// A paid order was paid again.
     OverpaymentReceived(SurplusReceived),
     /// The surplus went back.
@@ -386,6 +422,9 @@ impl Event {
             Self::QuarantineAccepted(_) => "QuarantineAccepted",
             Self::LatePaymentReceived(_) => "LatePaymentReceived",
             Self::LatePaymentRefunded(_) => "LatePaymentRefunded",
+            Self::RevivalBegun(_) => "RevivalBegun",
+            Self::OrderRevived(_) => "OrderRevived",
+            Self::RevivalRefused(_) => "RevivalRefused",
             Self::OverpaymentReceived(_) => "OverpaymentReceived",
             Self::OverpaymentRefunded(_) => "OverpaymentRefunded",
             Self::FulfilmentOpened(_) => "FulfilmentOpened",
@@ -421,6 +460,10 @@ impl Event {
             Self::LatePaymentReceived(_) => Step::ReceiveLate,
             Self::LatePaymentRefunded(SurplusRefunded { outstanding: 0, .. }) => Step::RefundLateLast,
             Self::LatePaymentRefunded(_) => Step::RefundLateSome,
+            Self::RevivalBegun(_) => Step::BeginRevival,
+            Self::OrderRevived(OrderRevived { outstanding: 0, .. }) => Step::Revive,
+            Self::OrderRevived(_) => Step::ReviveAndMore,
+            Self::RevivalRefused(_) => Step::RefuseRevival,
             Self::OverpaymentReceived(_) => Step::ReceiveOverpayment,
             Self::OverpaymentRefunded(SurplusRefunded { outstanding: 0, .. }) => Step::RefundOverpaymentLast,
             Self::OverpaymentRefunded(_) => Step::RefundOverpaymentSome,

@@ -2,7 +2,7 @@
 //! one sentence).
 
 use aws_lc_rs::digest::{SHA256, digest};
-use merx_contracts::ids::{AfterSaleId, AttemptId, OrderId, RefundId};
+use merx_contracts::ids::{AfterSaleId, AttemptId, OrderId, RefundId, ReservationId};
 use merx_kernel::Id;
 
 /// The one refund of an attempt's money: the first 128 bits of a SHA-256 over purpose, order and attempt.
@@ -18,6 +18,12 @@ pub fn surplus_refund_of(order: OrderId, attempt: AttemptId) -> RefundId {
 /// The refund of what goes back of an attempt's money for an after-sale case.
 pub fn after_sale_refund_of(case: AfterSaleId, attempt: AttemptId) -> RefundId {
     Id::from_bits(fingerprint_bits(&[b"after-sale refund", &case.to_bytes(), &attempt.to_bytes()]))
+}
+
+/// The reservation under which stock is set aside anew when the late money of an attempt is to revive its order: the first
+/// one was let go for good.
+pub fn reservation_of(order: OrderId, attempt: AttemptId) -> ReservationId {
+    Id::from_bits(fingerprint_bits(&[b"revival", &order.to_bytes(), &attempt.to_bytes()]))
 }
 
 /// The first 128 bits of a SHA-256 over the parts, each with its length before it.

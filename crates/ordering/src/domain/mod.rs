@@ -20,5 +20,5 @@ pub use event::{
 };
 pub use goods::Shipment;
 pub use number::OrderNumber;
-pub use order::{Order, Parcel, Settled, Surplus};
+pub use order::{Order, Parcel, Revival, Settled, Surplus};
 pub use transitions::{Step, Transition};

@@ -4,13 +4,13 @@ use merx_contracts::ids::{AfterSaleId, AttemptId, OrderId, RefundId};
 use merx_kernel::Money;
 
 use super::{
-    axes::{OrderAxis, PaymentAxis},
+    axes::{Axes, OrderAxis, PaymentAxis},
     decide::{Facts, Rejection},
     event::{
         AfterSaleRefundGranted, AfterSaleRefunded, CancelReason, Event, MoneyReceived, OrderCancelled,
-        QuarantineAccepted, SurplusReceived, SurplusRefunded,
+        OrderRevived, QuarantineAccepted, RevivalBegun, RevivalRefused, SurplusReceived, SurplusRefunded,
     },
-    identity::{after_sale_refund_of, refund_of, surplus_refund_of},
+    identity::{after_sale_refund_of, refund_of, reservation_of, surplus_refund_of},
     order::{Order, Settled},
 };
 
@@ -44,7 +44,42 @@ pub(super) fn record_capture(
         OrderAxis::AwaitingPayment if amount == terms.total => Event::OrderPaid(money),
         OrderAxis::AwaitingPayment => Event::PaymentQuarantined(money),
     };
+    if matches!(event, Event::LatePaymentReceived(_)) && may_revive(order, axes, amount) {
+        let reservation_id = reservation_of(facts.order_id, attempt_id);
+        return Ok(vec![event, Event::RevivalBegun(RevivalBegun { attempt_id, reservation_id })]);
+    }
     Ok(vec![event])
+}
+
+/// Whether late money is what the order would have cost, and nothing stands against its going on: it ended, or is about
+/// to, for no other reason than that the money was not there, or the buyer's own. What was paid once goes back with its
+/// cancellation; and it comes to life at most once, by one attempt's money at a time.
+fn may_revive(order: &Order, axes: Axes, amount: Money) -> bool {
+    let ended = matches!(axes.order, OrderAxis::Cancelled | OrderAxis::AwaitingPayment);
+    let willing = matches!(order.cancellation, Some(CancelReason::Buyer | CancelReason::Expired));
+    let total = order.terms.as_ref().map(|terms| terms.total);
+    ended && willing && !order.was_paid && order.revival.is_none() && Some(amount) == total
+}
+
+/// The money must be there still, whoever may have given it back.
+pub(super) fn revive(order: &Order, axes: Axes, attempt_id: AttemptId) -> Result<Vec<Event>, Rejection> {
+    let revival = order.revival.filter(|revival| revival.attempt_id == attempt_id);
+    if revival.ok_or(Rejection::NotReviving)?.done {
+        return Ok(Vec::new());
+    }
+    if axes.order == OrderAxis::AwaitingPayment {
+        return Err(Rejection::StillClosing);
+    }
+    let held = order.to_refund().find(|(_, surplus)| surplus.attempt_id == attempt_id);
+    let (refund_id, surplus) = held.ok_or(Rejection::NotReviving)?;
+    let outstanding = order.outstanding_surpluses(refund_id);
+    Ok(vec![Event::OrderRevived(OrderRevived { attempt_id, amount: surplus.amount, outstanding })])
+}
+
+pub(super) fn refuse_revival(order: &Order, attempt_id: AttemptId, code: &str) -> Vec<Event> {
+    let open = order.revival.is_some_and(|revival| revival.attempt_id == attempt_id && !revival.done);
+    let refused = || Event::RevivalRefused(RevivalRefused { attempt_id, code: code.to_owned() });
+    open.then(refused).into_iter().collect()
 }
 
 pub(super) fn record_refund(

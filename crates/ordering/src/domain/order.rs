@@ -2,14 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use merx_contracts::ids::{AfterSaleId, AttemptId, RefundId, ShipmentId, Sku};
+use merx_contracts::ids::{
+    AfterSaleId, AttemptId, OrderId, RefundId, ReservationId, ReservationKind, ShipmentId, Sku,
+};
 use merx_kernel::{Currency, Money, Quantity};
 
 use super::{
     axes::{Axes, OrderAxis},
     event::{
-        CancelReason, Event, OrderCancelled, OrderPlaced, OrderShipped, PackedLine, QuarantineAccepted,
-        SurplusReceived,
+        CancelReason, Event, OrderCancelled, OrderPlaced, OrderRevived, OrderShipped, PackedLine,
+        QuarantineAccepted, RevivalBegun, SurplusReceived,
     },
     transitions,
 };
@@ -25,6 +27,17 @@ pub struct Surplus {
     pub refunded: bool,
     /// The after-sale case it goes back for; `None` for money that was never owed, or that a cancellation gives back.
     pub case_id: Option<AfterSaleId>,
+}
+
+/// Late money that pays for the order after all, or is to if stock can still be had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Revival {
+    /// The attempt that brought it.
+    pub attempt_id: AttemptId,
+    /// What the stock is set aside under.
+    pub reservation_id: ReservationId,
+    /// It came to life; otherwise that is under way.
+    pub done: bool,
 }
 
 /// One shipment of the order.
@@ -72,6 +85,10 @@ pub struct Order {
     pub cancellations_asked: u32,
     /// Money not owed, by the refund it goes back under.
     pub surplus: BTreeMap<RefundId, Surplus>,
+    /// Money paid for it once, whatever became of that.
+    pub was_paid: bool,
+    /// How it comes to life again; `None` too when that was refused.
+    pub revival: Option<Revival>,
     /// The warehouses know of it.
     pub opened: bool,
     /// Its shipments.
@@ -102,8 +119,7 @@ impl Order {
             Event::CancellationRefused(_) => self.cancellation = None,
             Event::OrderCancelled(cancelled) => self.cancel(cancelled),
             Event::OrderPaid(money) => {
-                self.paid.insert(money.attempt_id, money.amount);
-                self.cancellation = None;
+                self.pay(money.attempt_id, money.amount);
             }
             Event::PaymentQuarantined(money) => {
                 self.quarantined.insert(money.attempt_id, money.amount);
@@ -115,6 +131,12 @@ impl Order {
             Event::LatePaymentRefunded(refund)
             | Event::OverpaymentRefunded(refund)
             | Event::OrderRefunded(refund) => self.settle_surplus(refund.refund_id),
+            Event::RevivalBegun(RevivalBegun { attempt_id, reservation_id }) => {
+                let (attempt_id, reservation_id) = (*attempt_id, *reservation_id);
+                self.revival = Some(Revival { attempt_id, reservation_id, done: false });
+            }
+            Event::OrderRevived(revived) => self.revive(revived),
+            Event::RevivalRefused(_) => self.revival = None,
             Event::FulfilmentOpened(opened) => {
                 self.opened = true;
                 for shipment in &opened.shipments {
@@ -154,13 +176,29 @@ impl Order {
         self
     }
 
+    fn pay(&mut self, attempt_id: AttemptId, amount: Money) {
+        self.paid.insert(attempt_id, amount);
+        self.was_paid = true;
+        self.cancellation = None;
+    }
+
+    /// What was to go back of the attempt's money pays.
+    fn revive(&mut self, event: &OrderRevived) {
+        self.surplus.retain(|_, surplus| surplus.refunded || surplus.attempt_id != event.attempt_id);
+        if let Some(revival) = &mut self.revival {
+            revival.done = true;
+        }
+        self.pay(event.attempt_id, event.amount);
+    }
+
     fn cancel(&mut self, event: &OrderCancelled) {
         self.cancellation = Some(event.reason);
-        if event.refunds.is_empty() {
-            return;
-        }
         if !self.quarantined.is_empty() || self.has_returns() {
             self.settled = Some(Settled::Refunded);
+        }
+        // Nothing was paid, or all of it was set aside for cases before.
+        if event.refunds.is_empty() {
+            return;
         }
         self.paid.clear();
         self.quarantined.clear();
@@ -170,8 +208,8 @@ impl Order {
     fn accept(&mut self, event: &QuarantineAccepted) {
         self.quarantined.clear();
         self.settled = Some(Settled::Accepted);
-        self.cancellation = None;
-        self.paid.extend(event.kept.iter().map(|money| (money.attempt_id, money.amount)));
+        (self.cancellation, self.was_paid) = (None, true);
+        event.kept.iter().for_each(|money| self.pay(money.attempt_id, money.amount));
         event.surplus.iter().for_each(|surplus| self.add_surplus(surplus));
     }
 
@@ -269,6 +307,12 @@ impl Order {
             Some(PackedLine { sku: line.sku, quantity })
         });
         left.collect()
+    }
+
+    /// Under which reservation its goods are held or sold: the first, which has its bits, unless it was revived.
+    pub fn reservation_id(&self, order_id: OrderId) -> ReservationId {
+        let revived = self.revival.filter(|revival| revival.done);
+        revived.map_or_else(|| order_id.cast::<ReservationKind>(), |revival| revival.reservation_id)
     }
 
     /// Whether a parcel came back.

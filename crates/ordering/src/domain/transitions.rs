@@ -37,6 +37,14 @@ pub enum Step {
     RefundLateSome,
     /// `LatePaymentRefunded`, the last.
     RefundLateLast,
+    /// `RevivalBegun`.
+    BeginRevival,
+    /// `OrderRevived`, and no other money is to go back.
+    Revive,
+    /// `OrderRevived` while other late money is still to go back.
+    ReviveAndMore,
+    /// `RevivalRefused`.
+    RefuseRevival,
     /// `OverpaymentReceived`.
     ReceiveOverpayment,
     /// `OverpaymentRefunded` while another surplus is still to go back.
@@ -126,6 +134,7 @@ const SENT: Move<F> = keep(&[F::PartShipped, F::Shipped, F::Delivered, F::Receiv
 const HELD: Move<P> = keep(&[P::Captured, P::Overpaid, P::PartRefunded, P::Refunded]);
 const PAID_ONCE: Move<O> = keep(&[O::Confirmed, O::Completed, O::Cancelled]);
 const ENDED_OR_ENDING: Move<O> = keep(&[O::Rejected, O::AwaitingPayment, O::Cancelled]);
+const ENDED_UNPAID: Move<O> = keep(&[O::AwaitingPayment, O::Cancelled]);
 const SOLD: Move<O> = keep(&[O::Confirmed, O::Completed]);
 const ANYWHERE: Move<F> = keep(F::ALL);
 
@@ -167,6 +176,20 @@ pub const TRANSITIONS: &[Transition] = &[
         go(&[O::AwaitingPayment], O::Cancelled),
         keep(&[P::Late, P::Refunded]),
         UNSENT,
+    ),
+    row(
+        Step::Cancel,
+        "OrderCancelled (all of it is going back after the sale)",
+        go(&[O::Confirmed], O::Cancelled),
+        go(&[P::Captured, P::Overpaid], P::Captured),
+        UNSENT_OR_BACK,
+    ),
+    row(
+        Step::Cancel,
+        "OrderCancelled (all of it went back after the sale)",
+        go(&[O::Confirmed], O::Cancelled),
+        keep(&[P::PartRefunded, P::Refunded]),
+        UNSENT_OR_BACK,
     ),
     row(
         Step::CancelPaid,
@@ -259,6 +282,16 @@ pub const TRANSITIONS: &[Transition] = &[
         go(&[P::Late], P::Refunded),
         UNSENT_OR_BACK,
     ),
+    row(Step::BeginRevival, "RevivalBegun", ENDED_UNPAID, keep(&[P::Late]), UNSENT),
+    row(Step::Revive, "OrderRevived", go(&[O::Cancelled], O::Confirmed), go(&[P::Late], P::Captured), UNSENT),
+    row(
+        Step::ReviveAndMore,
+        "OrderRevived (other late money is to go back)",
+        go(&[O::Cancelled], O::Confirmed),
+        go(&[P::Late], P::Overpaid),
+        UNSENT,
+    ),
+    row(Step::RefuseRevival, "RevivalRefused", ENDED_UNPAID, keep(&[P::Late, P::Refunded]), UNSENT),
     row(
         Step::ReceiveOverpayment,
         "OverpaymentReceived",

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use merx_contracts::ids::{AccountId, OrderId, SagaId};
+use merx_contracts::ids::{AccountId, OrderId, ReservationId, SagaId};
 use merx_kernel::{Result, Timestamp};
 use merx_platform::{DomainEvent as _, saga::Saga, store::SagaRow};
 use merx_sql::RecordedEvent;
@@ -11,12 +11,12 @@ use merx_sql::RecordedEvent;
 use super::timeline::TimelineEntry;
 use crate::{
     cause::{CauseKind, CausedBy, Traced},
-    domain::Event,
+    domain::{Event, identity},
     publish,
     sagas::{
         accept_deposits::AcceptDeposits, cancel_paid::CancelPaid, close_order::CloseOrder,
         fulfil_order::FulfilOrder, place_order::PlaceOrder, refund_late::RefundLate,
-        refund_quarantined::RefundQuarantined, refund_returned::RefundReturned,
+        refund_quarantined::RefundQuarantined, refund_returned::RefundReturned, revive_order::ReviveOrder,
     },
     store::CONTEXT,
 };
@@ -35,13 +35,15 @@ pub(super) struct History {
     order_id: OrderId,
     pub owner: Option<AccountId>,
     happened: Vec<Happened>,
+    /// Under which its stock was set aside anew.
+    pub reservations: Vec<ReservationId>,
 }
 
 impl History {
     pub(super) fn of(order_id: OrderId, recorded: &[RecordedEvent]) -> Result<Self> {
-        let mut history = Self { order_id, owner: None, happened: Vec::new() };
+        let mut history = Self { order_id, owner: None, happened: Vec::new(), reservations: Vec::new() };
         let (mut paid, mut requests, mut quarantined, mut returned) = (false, 0, false, false);
-        for event in recorded {
+        for (index, event) in recorded.iter().enumerate() {
             let traced = Traced::decode(&event.name, event.schema, &event.body)?;
             let mut begun = Vec::new();
             match &traced.event {
@@ -72,12 +74,29 @@ impl History {
                     let back = accepted.surplus.iter();
                     begun.extend(back.map(|s| (RefundLate::id(s.refund_id), RefundLate::NAME)));
                 }
+                // The money is to revive the order: what comes next says so.
+                Event::LatePaymentReceived(_) if recorded.get(index + 1).is_some_and(begins_revival) => {}
+                Event::RevivalBegun(revival) => {
+                    history.reservations.push(revival.reservation_id);
+                    begun.push((ReviveOrder::id(revival.reservation_id), ReviveOrder::NAME));
+                }
+                Event::RevivalRefused(refused) => {
+                    let refund_id = identity::refund_of(order_id, refused.attempt_id);
+                    begun.push((RefundLate::id(refund_id), RefundLate::NAME));
+                }
+                Event::OrderRevived(_) => {
+                    paid = true;
+                    begun.push((AcceptDeposits::id(order_id), AcceptDeposits::NAME));
+                }
                 Event::LatePaymentReceived(surplus) | Event::OverpaymentReceived(surplus) => {
                     begun.push((RefundLate::id(surplus.refund_id), RefundLate::NAME));
                 }
                 _ => {}
             }
-            if matches!(traced.event, Event::OrderPaid(_) | Event::QuarantineAccepted(_)) {
+            let is_paid = |event: &Event| {
+                matches!(event, Event::OrderPaid(_) | Event::OrderRevived(_) | Event::QuarantineAccepted(_))
+            };
+            if is_paid(&traced.event) {
                 begun.push((FulfilOrder::id(order_id), FulfilOrder::NAME));
             }
             let (name, version, at) = (event.name.clone(), event.version, event.recorded_at);
@@ -186,6 +205,10 @@ impl History {
         }
         entry
     }
+}
+
+fn begins_revival(recorded: &RecordedEvent) -> bool {
+    recorded.name == "RevivalBegun"
 }
 
 fn entry(

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use merx_contracts::{
     common::v1::{self as wire, TimelineReply, TimelineRequest},
-    ids::OrderId,
+    ids::{OrderId, ReservationId},
 };
 use merx_kernel::{Error, Result, Timestamp};
 use merx_platform::{rpc::ask, store::SagaRow};
@@ -74,6 +74,7 @@ pub async fn timeline(
     let owner = own.owner;
     let mut lists = vec![own.entries];
     lists.extend(of_others(tools, order_id).await);
+    lists.extend(of_reservations(tools, &own.reservations).await);
     if let Some(until) = until {
         lists.iter_mut().for_each(|list| list.retain(|entry| entry.at <= until || entry.kind == UNANSWERED));
     }
@@ -92,6 +93,7 @@ struct Own {
     heard: Vec<TimelineEntry>,
     /// The events with which sagas ended, and the sagas.
     ends: BTreeMap<String, String>,
+    reservations: Vec<ReservationId>,
 }
 
 async fn own(tools: &Tools, order_id: OrderId, reader: Reader, until: Option<Timestamp>) -> Result<Own> {
@@ -112,7 +114,8 @@ async fn own(tools: &Tools, order_id: OrderId, reader: Reader, until: Option<Tim
                 sagas.extend(store.sagas.find(q, id)?);
             }
             let (entries, heard) = history.entries(&sagas, until);
-            Ok(Own { owner: owner.to_string(), entries, heard, ends: history.ends() })
+            let (ends, reservations) = (history.ends(), history.reservations);
+            Ok(Own { owner: owner.to_string(), entries, heard, ends, reservations })
         })
         .await
 }
@@ -141,6 +144,17 @@ async fn of_others(tools: &Tools, order_id: OrderId) -> Vec<Vec<TimelineEntry>> 
     ];
     let now = tools.clock.now();
     answers.into_iter().map(|(context, answer)| part(context, answer, now)).collect()
+}
+
+/// What inventory tells of stock that was set aside for the order anew; of the first reservation it tells with the order.
+async fn of_reservations(tools: &Tools, reservations: &[ReservationId]) -> Vec<Vec<TimelineEntry>> {
+    let mut inventory = tools.asks.inventory();
+    let mut lists = Vec::new();
+    for reservation_id in reservations {
+        let answer = within(inventory.timeline(request(reservation_id.cast()))).await;
+        lists.push(part("inventory", answer, tools.clock.now()));
+    }
+    lists
 }
 
 fn request(order_id: OrderId) -> Request<TimelineRequest> {

@@ -1,4 +1,4 @@
-//! Money came: the order is paid, or the money goes back.
+//! Money came: the order is paid, or revived if its goods can still be had, or the money goes back.
 
 use merx_contracts::events::payment::PaymentCaptured;
 use merx_kernel::Result;
@@ -9,7 +9,7 @@ use crate::{
     cause::CausedBy,
     context::Ordering,
     domain::{Command, Event},
-    sagas::{fulfil_order::FulfilOrder, refund_late::RefundLate},
+    sagas::{fulfil_order::FulfilOrder, refund_late::RefundLate, revive_order::ReviveOrder},
     store,
 };
 
@@ -37,11 +37,17 @@ pub(super) async fn handle(ordering: &Ordering, delivery: Delivery) -> Result<()
             let loaded = store::load(&store, tx, order_id)?;
             let command = Command::RecordCapture { attempt_id, amount, late };
             let changed = store::change(&store, tx, loaded, &command, &cause)?;
-            match changed.events.first() {
+            match changed.events.last() {
                 Some(Event::OrderPaid(_)) => {
                     store.timers.cancel(tx, TimerId::of(order_deadline::KIND, order_id))?;
                     store.sagas.start(tx, &fulfil)?;
                     Ok(Next::Saga(fulfil.clone()))
+                }
+                Some(Event::RevivalBegun(begun)) => {
+                    let revive = ReviveOrder::of(order_id, begun, amount, cause.facts.now)?;
+                    let revive = NewSaga { traceparent: refund.traceparent.clone(), ..revive };
+                    store.sagas.start(tx, &revive)?;
+                    Ok(Next::Saga(revive))
                 }
                 Some(Event::LatePaymentReceived(_) | Event::OverpaymentReceived(_)) => {
                     store.sagas.start(tx, &refund)?;

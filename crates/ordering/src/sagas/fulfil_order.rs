@@ -9,7 +9,7 @@ use std::{
 
 use merx_contracts::{
     common::v1::SkuQuantity,
-    ids::{OrderId, ReservationKind, SagaId, ShipmentId, ShipmentKind},
+    ids::{OrderId, ReservationId, ReservationKind, SagaId, ShipmentId, ShipmentKind},
     inventory::v1 as inventory,
     shipping::v1 as shipping,
 };
@@ -39,8 +39,11 @@ const HELD_FOR: std::time::Duration = std::time::Duration::from_secs(5);
 /// What the steps need to know.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Data {
-    /// The order; the reservation and the first shipment have its bits.
+    /// The order; the first shipment has its bits.
     pub order_id: OrderId,
+    /// What its stock is held under, of a revived order; otherwise the reservation has the order's bits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reservation_id: Option<ReservationId>,
 }
 
 /// What is packed where.
@@ -84,7 +87,7 @@ impl Saga for FulfilOrder {
             }
             End::Done => match self.learnt(order_id).opened {
                 Some(opened) => opened,
-                None => self.opened(order_id).await?,
+                None => self.opened(&run.data).await?,
             },
         };
         let cause = self.tools.cause(order_id, CausedBy::saga(Self::NAME, run.id));
@@ -131,7 +134,16 @@ impl FulfilOrder {
     /// # Errors
     /// `Internal` when its data cannot be written.
     pub fn of(order_id: OrderId, now: Timestamp) -> Result<NewSaga> {
-        NewSaga::of::<Self>(Self::id(order_id), &Data { order_id }, now)
+        NewSaga::of::<Self>(Self::id(order_id), &Data { order_id, reservation_id: None }, now)
+    }
+
+    /// The saga of an order that is paid late, with its stock set aside anew.
+    ///
+    /// # Errors
+    /// `Internal` when its data cannot be written.
+    pub fn revived(order_id: OrderId, reservation_id: ReservationId, now: Timestamp) -> Result<NewSaga> {
+        let data = Data { order_id, reservation_id: Some(reservation_id) };
+        NewSaga::of::<Self>(Self::id(order_id), &data, now)
     }
 
     /// The saga's identity.
@@ -147,18 +159,20 @@ impl FulfilOrder {
     }
 
     /// Where the goods lie: nothing changes it once they are sold.
-    async fn sell(&self, order_id: OrderId) -> Result<inventory::SellReply> {
+    async fn sell(&self, data: &Data) -> Result<inventory::SellReply> {
+        let order_id = data.order_id;
         if let Some(sold) = self.learnt(order_id).sold {
             return Ok(sold);
         }
-        let reservation_id = order_id.cast::<ReservationKind>().to_string();
+        let first = || order_id.cast::<ReservationKind>();
+        let reservation_id = data.reservation_id.unwrap_or_else(first).to_string();
         let sold = ask(self.tools.asks.inventory().sell(inventory::SellRequest { reservation_id }).await)?;
         self.learn(order_id, |learnt| learnt.sold = Some(sold.clone()));
         Ok(sold)
     }
 
     async fn sell_stock(&self, data: &Data) -> Result<StepOutcome> {
-        match self.sell(data.order_id).await {
+        match self.sell(data).await {
             Ok(_) => Ok(StepOutcome::Done),
             Err(error) => self.unless_cancelled(data.order_id, error).await,
         }
@@ -170,7 +184,7 @@ impl FulfilOrder {
             return Ok(ended());
         }
         let terms = order.terms.ok_or_else(|| never_placed(data.order_id))?;
-        let reply = match self.sell(data.order_id).await {
+        let reply = match self.sell(data).await {
             Ok(reply) => reply,
             Err(error) => return self.unless_cancelled(data.order_id, error).await,
         };
@@ -197,10 +211,11 @@ impl FulfilOrder {
     }
 
     /// What was opened, for the order to know. Nothing changes it any more, so it is asked for and not kept.
-    async fn opened(&self, order_id: OrderId) -> Result<Vec<OpenedShipment>> {
+    async fn opened(&self, data: &Data) -> Result<Vec<OpenedShipment>> {
+        let order_id = data.order_id;
         let order = self.order(order_id).await?;
         let terms = order.terms.ok_or_else(|| never_placed(order_id))?;
-        let reply = self.sell(order_id).await?;
+        let reply = self.sell(data).await?;
         let packings = packings(order_id, &terms, &reply)?;
         Ok(packings.into_iter().map(|packing| packing.shipment).collect())
     }

@@ -9,6 +9,7 @@ mod refund;
 pub mod refund_late;
 pub mod refund_quarantined;
 pub mod refund_returned;
+pub mod revive_order;
 mod stock;
 
 use merx_contracts::ids::SagaId;

@@ -26,6 +26,7 @@ pub fn migrations() -> Vec<Migration> {
         Migration::same(100, "orders", include_str!("../../migrations/100_orders.sql")),
         Migration::same(101, "whole life", include_str!("../../migrations/101_whole_life.sql")),
         Migration::same(102, "returns", include_str!("../../migrations/102_returns.sql")),
+        Migration::same(103, "revivals", include_str!("../../migrations/103_revivals.sql")),
     ]
 }
 

@@ -19,7 +19,8 @@ pub(super) const COLUMNS: &str = "o.order_id, o.version, o.account_id, o.cart_id
      o.quote_id, o.currency, o.subtotal_minor, o.freight_minor, o.total_minor, o.paid_minor, o.order_axis, \
      o.payment_axis, o.fulfilment_axis, o.after_sale_axis, o.payment_id, o.payment_deadline, o.guest, \
      o.cancel_reason, o.cancel_requested_at, o.cancelled_at, o.cancel_refused_at, o.cancel_refusal, \
-     o.rejection_code, o.rejection_message, o.created_at, o.updated_at, o.refunded_minor";
+     o.rejection_code, o.rejection_message, o.created_at, o.updated_at, o.refunded_minor, o.reservation_id, \
+     o.revived_at";
 
 const INSERT_ORDER: &str = "INSERT INTO ordering_orders (order_id, version, order_number, status, account_id, guest, \
      cart_id, address_id, shipping_method, quote_id, currency, subtotal_minor, freight_minor, total_minor, paid_minor, \
@@ -30,8 +31,8 @@ const INSERT_LINES: &str = "INSERT INTO ordering_lines (order_id, line_number, s
      options_zh, options_en, unit_price_minor, quantity, amount_minor, search_text) VALUES";
 
 const UPDATE_ORDER: &str = "UPDATE ordering_orders SET version = ?, status = ?, order_axis = ?, payment_axis = ?, \
-     fulfilment_axis = ?, after_sale_axis = ?, paid_minor = ?, refunded_minor = ?, payment_id = ?, cancel_reason = ?, \
-     cancel_requested_at = ?, cancelled_at = ?, cancel_refused_at = ?, cancel_refusal = ?, rejection_code = ?, \
+     fulfilment_axis = ?, after_sale_axis = ?, paid_minor = ?, refunded_minor = ?, payment_id = ?, reservation_id = ?, \
+     revived_at = ?, cancel_reason = ?, cancel_requested_at = ?, cancelled_at = ?, cancel_refused_at = ?, cancel_refusal = ?, rejection_code = ?, \
      rejection_message = ?, updated_at = ? WHERE order_id = ? AND version = ?";
 
 const UPDATE_LINE: &str =
@@ -151,6 +152,8 @@ fn update(tx: &mut Tx<'_>, before: i64, record: &Record) -> Result<()> {
         record.paid.minor,
         record.refunded.minor,
         record.payment_id,
+        record.reservation_id,
+        record.revived_at,
         record.cancel_reason.map(CancelReason::name),
         record.cancel_requested_at,
         record.cancelled_at,
@@ -291,6 +294,8 @@ pub(super) fn head(row: &Row<'_>) -> Result<Record> {
             after_sale: AfterSaleAxis::from_name(&row.get::<String>(15)?)?,
         },
         payment_id: row.get(16)?,
+        reservation_id: row.get(29)?,
+        revived_at: row.get(30)?,
         payment_deadline: row.get(17)?,
         guest: row.get(18)?,
         cancel_reason,

@@ -166,9 +166,9 @@ fn money_in_time() {
 fn money_too_late() {
     let late = || capture(ATTEMPT, total(), true);
     check(vec![
-        ("payment closed, order not yet", closing(), late(), Ok(&["LatePaymentReceived"])),
-        ("cancelled", cancelled(), late(), Ok(&["LatePaymentReceived"])),
-        ("cancelled, not called late", cancelled(), paid(), Ok(&["LatePaymentReceived"])),
+        ("payment closed, order not yet", closing(), late(), Ok(&["LatePaymentReceived", "RevivalBegun"])),
+        ("cancelled", cancelled(), late(), Ok(&["LatePaymentReceived", "RevivalBegun"])),
+        ("cancelled, not called late", cancelled(), paid(), Ok(&["LatePaymentReceived", "RevivalBegun"])),
         ("rejected", vec![place(), reject()], paid(), Ok(&["LatePaymentReceived"])),
         ("the same again", with(cancelled(), [late()]), late(), Ok(&[])),
         (
@@ -265,7 +265,13 @@ fn fulfilment() {
 
 fn refusals_that_pass_are_retried_the_others_are_not() {
     let kind = |no: Rejection| Error::from(no).kind();
-    for no in [Rejection::StillPlacing, Rejection::NotPaid, Rejection::NotShipped, Rejection::NotAllShipped] {
+    for no in [
+        Rejection::StillPlacing,
+        Rejection::StillClosing,
+        Rejection::NotPaid,
+        Rejection::NotShipped,
+        Rejection::NotAllShipped,
+    ] {
         assert_eq!(kind(no), ErrorKind::Conflict);
     }
     for no in

@@ -50,6 +50,12 @@ fn life_examples() -> Vec<Event> {
         }),
         Event::LatePaymentReceived(surplus.clone()),
         Event::LatePaymentRefunded(refund.clone()),
+        Event::RevivalBegun(event::RevivalBegun { attempt_id: ATTEMPT, reservation_id: Id::from_bits(0x88) }),
+        Event::OrderRevived(event::OrderRevived { attempt_id: ATTEMPT, amount: total(), outstanding: 1 }),
+        Event::RevivalRefused(event::RevivalRefused {
+            attempt_id: ATTEMPT,
+            code: "inventory.sold_out".to_owned(),
+        }),
         Event::OverpaymentReceived(surplus),
         Event::OverpaymentRefunded(refund),
         Event::FulfilmentOpened(event::FulfilmentOpened {

@@ -28,6 +28,7 @@ mod properties;
 mod quote;
 mod quote_checkout;
 mod returns;
+mod revivals;
 mod sagas;
 mod search;
 mod settlement;
@@ -59,6 +60,7 @@ fn main() -> std::process::ExitCode {
         quote::trials(),
         quote_checkout::trials(),
         returns::trials(),
+        revivals::trials(),
         sagas::trials(),
         search::trials(),
         settlement::trials(),

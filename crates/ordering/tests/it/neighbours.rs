@@ -92,6 +92,8 @@ pub struct World {
     /// Errors that the next asks of a name answer.
     pub failures: BTreeMap<&'static str, VecDeque<fn() -> Error>>,
     pub retired_addresses: BTreeSet<String>,
+    /// The buyers' data are erased.
+    pub erased: bool,
     /// Freight by method.
     pub freight: Vec<(String, i64)>,
 }
@@ -196,6 +198,7 @@ impl Accounts for Neighbours {
                 recipient: "CANARY-张三".to_owned(),
                 phone: "CANARY-13800000000".to_owned(),
                 retired: world.retired_addresses.contains(&request.address_id),
+                erased: world.erased,
                 ..accounts::AddressReply::default()
             })
         })

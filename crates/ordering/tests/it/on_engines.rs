@@ -7,7 +7,9 @@ use merx_kernel::{Id, IdGen, PageRequest};
 use merx_ordering::{
     CausedBy,
     cause::Cause,
-    domain::{Axis as _, BuyerStatus, CancelReason, Command, FulfilmentAxis, OrderNumber, PaymentAxis},
+    domain::{
+        Axis as _, BuyerStatus, CancelReason, Command, FulfilmentAxis, OrderNumber, PaymentAxis, identity,
+    },
     queries::orders,
     store::{
         self,
@@ -22,7 +24,10 @@ use merx_platform::{
 use crate::{
     engines::{Engine, Mode},
     everywhere,
-    given::{BUYER, CUP, SHIPMENT, TEA, await_payment, cancel_by, open, paid, place, ship_some},
+    given::{
+        ATTEMPT, BUYER, CUP, SHIPMENT, TEA, await_payment, cancel_by, capture, open, paid, place, ship_some,
+        total,
+    },
     shop::START,
 };
 
@@ -49,6 +54,14 @@ impl Bench {
             self.engine.db.write("test.change", write).await?;
         }
         Ok(())
+    }
+
+    /// Late money brings an order back to life, and its row says so.
+    async fn assert_revived(&self, order_id: OrderId) {
+        let ended = [place(), await_payment(), cancel_by(CancelReason::Buyer), Command::Cancel];
+        self.life(order_id, &[ended.as_slice(), &[late(), Command::Revive(ATTEMPT)]].concat()).await.unwrap();
+        let shown = orders::one(&self.engine.db, order_id, orders::Reader::Staff).await.unwrap();
+        assert_eq!((shown.status, shown.revived_at), (BuyerStatus::Paid, Some(START)));
     }
 
     async fn found(&self, filter: Filter, sort: Sort) -> Vec<OrderId> {
@@ -112,6 +125,8 @@ async fn rows_are_written_searched_and_rebuilt(mode: Mode) {
     assert_eq!((one.status.name(), one.lines[0].shipped, one.shipments.len()), ("part_shipped", 1, 1));
     assert_eq!(orders::of_number(&bench.engine.db, OrderNumber::of(shipped)).await.unwrap(), shipped);
 
+    bench.assert_revived(order(5)).await;
+
     // A3 on this engine, and a rebuild in place.
     let (own, all) = (Store::new("ordering"), [merx_ordering::projections::orders::projection()]);
     let migrations = store::migrations();
@@ -123,6 +138,57 @@ async fn rows_are_written_searched_and_rebuilt(mode: Mode) {
     bench.engine.db.close().await;
 }
 
+fn late() -> Command {
+    capture(ATTEMPT, total(), true)
+}
+
+/// Late money is to revive its order, goes back, and its revival is refused, all at once: one of them happens.
+async fn money_revives_its_order_or_goes_back(mode: Mode) {
+    const ORDERS: u128 = 40;
+    let ids = IdGen::new(Arc::new(VirtualClock::new(START)), Arc::new(SeededEntropy::new(3)));
+    let bench = Bench { engine: Engine::new(mode).await, ids };
+    let ended = [place(), await_payment(), cancel_by(CancelReason::Buyer), Command::Cancel, late()];
+    let (bench, ended) = (&bench, &ended);
+    let race = (1..=ORDERS).map(|n| async move {
+        let order_id = order(n);
+        bench.life(order_id, ended).await.unwrap();
+        let refund_id = identity::refund_of(order_id, ATTEMPT);
+        let mut all = [
+            Command::Revive(ATTEMPT),
+            Command::RecordRefund { refund_id, amount: total() },
+            Command::RefuseRevival { attempt_id: ATTEMPT, code: "inventory.sold_out".to_owned() },
+        ];
+        all.rotate_left((n % 3) as usize);
+        let happened = all.each_ref().map(|command| bench.life(order_id, std::slice::from_ref(command)));
+        futures_util::future::join_all(happened).await
+    });
+    for answer in futures_util::future::join_all(race).await.into_iter().flatten() {
+        let refused = answer.err();
+        let expected = ["ordering.not_reviving", "ordering.refund_unknown"];
+        let known = |error: &merx_kernel::Error| expected.iter().any(|code| error.is(code));
+        assert!(refused.as_ref().is_none_or(known), "[{mode:?}] {refused:?}");
+    }
+    let mut revived = 0;
+    for n in 1..=ORDERS {
+        let events = Store::new("ordering").events;
+        let read = move |q: &mut merx_sql::Reader<'_>| events.load(q, order(n));
+        let recorded = bench.engine.db.read("test.events", read).await.unwrap();
+        let count = |name: &str| recorded.iter().filter(|event| event.name == name).count();
+        let (alive, back, refused) =
+            (count("OrderRevived"), count("LatePaymentRefunded"), count("RevivalRefused"));
+        // Refused, it is for the saga to give the money back, as it did here.
+        assert_eq!((alive + back, alive + refused), (1, 1), "[{mode:?}] {n}");
+        let shown = orders::one(&bench.engine.db, order(n), orders::Reader::Staff).await.unwrap();
+        assert_eq!(shown.amounts.paid.minor, if alive == 1 { total().minor } else { 0 });
+        revived += alive;
+    }
+    assert!(
+        (1..ORDERS as usize).contains(&revived),
+        "[{mode:?}] {revived}: a race that always ends the same is none"
+    );
+    bench.engine.db.close().await;
+}
+
 pub fn trials() -> Vec<libtest_mimic::Trial> {
-    everywhere!["on_engines": rows_are_written_searched_and_rebuilt]
+    everywhere!["on_engines": rows_are_written_searched_and_rebuilt, money_revives_its_order_or_goes_back]
 }

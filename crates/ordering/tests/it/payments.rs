@@ -58,6 +58,7 @@ async fn late_money_goes_back_once() {
     let shop = Shop::new().await;
     let order = shop.placed().await;
     shop.pass(Duration::from_secs(31 * 60)).await;
+    let had = std::mem::take(&mut shop.neighbours.world().stock);
     shop.capture(order, ATTEMPT, total(), true).await;
     let late = shop.order(order).await;
     assert_eq!((late.status_of_order(), &late.body["axes"]["payment"]), ("cancelled", &"late".into()));
@@ -73,6 +74,7 @@ async fn late_money_goes_back_once() {
     let settled = shop.order(order).await;
     assert_eq!(settled.body["axes"]["payment"], "refunded");
     assert_eq!(settled.body["amounts"]["paid"]["minor"], 0);
+    shop.neighbours.world().stock = had;
     shop.finish().await;
 }
 
@@ -83,6 +85,7 @@ async fn a_refund_that_failed_for_good_parks_with_an_alert_and_may_still_go_thro
     let order = shop.placed().await;
     shop.pass(Duration::from_secs(31 * 60)).await;
     shop.neighbours.world().refunds_fail = true;
+    let had = std::mem::take(&mut shop.neighbours.world().stock);
     shop.capture(order, ATTEMPT, total(), true).await;
     shop.pass(Duration::from_secs(3_600)).await;
     assert_eq!(shop.neighbours.world().calls.iter().filter(|c| *c == "payment.refund").count(), 1);
@@ -91,6 +94,7 @@ async fn a_refund_that_failed_for_good_parks_with_an_alert_and_may_still_go_thro
     assert_eq!(shop.order(order).await.body["axes"]["payment"], "late", "the money is still here");
     shop.refunded(order, ATTEMPT, total()).await;
     assert_eq!(shop.order(order).await.body["axes"]["payment"], "refunded");
+    shop.neighbours.world().stock = had;
     shop.finish().await;
 }
 
@@ -101,7 +105,8 @@ async fn money_between_close_and_cancellation_goes_back_too() {
     shop.neighbours.fail("inventory.release", || merx_kernel::Error::unavailable("inventory.down", "Down."));
     shop.cancel(order, "k").await;
     assert_eq!(shop.order(order).await.status_of_order(), "awaiting_payment");
-    shop.capture(order, ATTEMPT, total(), true).await;
+    let other = cny(total().minor + 1);
+    shop.capture(order, ATTEMPT, other, true).await;
     shop.pass(Duration::from_secs(60)).await;
     let ended = shop.order(order).await;
     assert_eq!((ended.status_of_order(), &ended.body["axes"]["payment"]), ("cancelled", &"late".into()));

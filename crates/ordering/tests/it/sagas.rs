@@ -7,12 +7,16 @@ use async_trait::async_trait;
 use merx_contracts::ids::OrderId;
 use merx_kernel::{Result, Timestamp};
 use merx_ordering::{
-    CausedBy, Ordering,
-    domain::{CancelReason, Command, event::MoneyReceived, identity},
+    CausedBy, Ordering, Tools,
+    domain::{
+        CancelReason, Command,
+        event::{MoneyReceived, RevivalBegun},
+        identity,
+    },
     sagas::{
         accept_deposits::AcceptDeposits, cancel_paid::CancelPaid, close_order::CloseOrder,
         fulfil_order::FulfilOrder, place_order::PlaceOrder, refund_late::RefundLate,
-        refund_quarantined::RefundQuarantined, refund_returned::RefundReturned,
+        refund_quarantined::RefundQuarantined, refund_returned::RefundReturned, revive_order::ReviveOrder,
     },
     store,
 };
@@ -68,10 +72,11 @@ impl Case {
             .unwrap();
     }
 
-    /// What the order's events and row, the facts, timers and answers came to, and the neighbours' state.
-    async fn outcome(&self) -> (Vec<String>, Vec<String>, i64, Option<u16>, Around) {
-        let own = self.ordering.tools.store.clone();
-        let (events, facts, timers, answer) = self
+    /// What the order's events and row, the facts, timers, answers and sagas that follow came to, and the neighbours'
+    /// state.
+    async fn outcome(&self) -> (Vec<String>, Vec<String>, i64, Option<u16>, Vec<String>, Around) {
+        let (own, began) = (self.ordering.tools.store.clone(), self.saga.id);
+        let (events, facts, timers, answer, sagas) = self
             .deps
             .db
             .read("test.outcome", move |q| {
@@ -80,7 +85,10 @@ impl Case {
                 let timers: i64 =
                     q.query_one("SELECT COUNT(*) FROM ordering_timers", params![], |row| row.get(0))?;
                 let found = own.idempotency.find(q, SCOPE)?;
-                Ok((events, facts, timers, found.and_then(|key| key.response).map(|saved| saved.status)))
+                let names = "SELECT name FROM ordering_sagas WHERE id <> ? ORDER BY name";
+                let sagas = q.query(names, params![began], |row| row.get::<String>(0))?;
+                let answered = found.and_then(|key| key.response).map(|saved| saved.status);
+                Ok((events, facts, timers, answered, sagas))
             })
             .await
             .unwrap();
@@ -93,14 +101,15 @@ impl Case {
         // A refused reserve that was tried before is released too, which leaves a mark against the lost try: to the
         // stock that is the same as no reservation.
         around.reservations.retain(|_, reservation| *reservation != Reservation::Released);
-        (events, facts, timers, answer, around)
+        (events, facts, timers, answer, sagas, around)
     }
 }
 
 #[async_trait]
 impl World for Case {
     fn engine(&self, fault: Arc<dyn Fault>) -> SagaEngine {
-        let tools = self.ordering.tools.clone();
+        // What follows a saga is left in the log: each is proved for itself.
+        let tools = Tools { engine: Arc::default(), ..self.ordering.tools.clone() };
         let kinds: Vec<Arc<dyn AnySaga>> = vec![
             Arc::new(PlaceOrder(tools.clone())),
             Arc::new(FulfilOrder::new(tools.clone())),
@@ -109,6 +118,7 @@ impl World for Case {
             Arc::new(RefundQuarantined(tools.clone())),
             Arc::new(RefundReturned(tools.clone())),
             Arc::new(AcceptDeposits(tools.clone())),
+            Arc::new(ReviveOrder(tools.clone())),
             Arc::new(RefundLate(tools)),
         ];
         let deps = EngineDeps {
@@ -241,6 +251,33 @@ async fn refund_late_holds() {
     assert!(done.contains(&refund));
 }
 
+fn late() -> Vec<Command> {
+    let ended = vec![Command::RequestCancellation(CancelReason::Buyer), Command::Cancel];
+    let late = Command::RecordCapture { attempt_id: ATTEMPT, amount: total(), late: true };
+    [awaiting(), ended, vec![late]].concat()
+}
+
+/// Revived with its stock, or neither; then its money is to go back, and only then.
+async fn revive_order_holds() {
+    let saga = |order, now| {
+        let reservation_id = identity::reservation_of(order, ATTEMPT);
+        ReviveOrder::of(order, &RevivalBegun { attempt_id: ATTEMPT, reservation_id }, total(), now)
+    };
+    let states = proved(late(), |_| {}, saga).await;
+    let of =
+        |end: &str| &states.iter().find(|(e, _)| e.contains(end)).unwrap_or_else(|| panic!("{states:?}")).1;
+    let done = of("Done");
+    assert!(done.contains("OrderRevived") && !done.contains("RevivalRefused"), "{done}");
+    assert!(done.contains("\"TEA\": 8") && done.contains("Held"), "{done}");
+    assert!(done.contains("accept-deposits") && done.contains("fulfil-order"), "{done}");
+    for refused in ["find-buyer", "take-stock", "revive"] {
+        let refused = of(&format!("step: \"{refused}\""));
+        assert!(refused.contains("RevivalRefused") && !refused.contains("OrderRevived"), "{refused}");
+        assert!(refused.contains("\"TEA\": 10") && refused.contains("refund-late"), "{refused}");
+        assert!(!refused.contains("fulfil-order"), "{refused}");
+    }
+}
+
 fn paid_with_stock_held() -> Vec<Command> {
     let paid = Command::RecordCapture { attempt_id: ATTEMPT, amount: total(), late: false };
     [awaiting(), vec![paid]].concat()
@@ -326,5 +363,5 @@ async fn fulfil_order_opens_one_shipment_of_each_warehouse() {
 }
 
 pub fn trials() -> Vec<libtest_mimic::Trial> {
-    paused!["sagas": place_order_holds, close_order_holds, fulfil_order_holds, refund_late_holds, cancel_paid_holds, cancel_paid_of_a_dispatched_order_is_refused, refund_quarantined_holds, refund_returned_holds, accept_deposits_holds, fulfil_order_opens_one_shipment_of_each_warehouse]
+    paused!["sagas": revive_order_holds, place_order_holds, close_order_holds, fulfil_order_holds, refund_late_holds, cancel_paid_holds, cancel_paid_of_a_dispatched_order_is_refused, refund_quarantined_holds, refund_returned_holds, accept_deposits_holds, fulfil_order_opens_one_shipment_of_each_warehouse]
 }

@@ -144,15 +144,25 @@ impl<'a> Shopper<'a> {
     }
 }
 
+fn is_cancelled(seen: &Answer) -> bool {
+    seen.text_at("/axes/order") == "cancelled"
+}
+
+/// Money came after the end, and the order goes on: it is paid, and what it holds is looked at in the evening.
+fn was_revived(seen: &Answer) -> bool {
+    let paid = ["confirmed", "completed"].contains(&seen.text_at("/axes/order").as_str());
+    paid && !seen.text_at("/revived_at").is_empty()
+}
+
 /// Wants an order ended, and remembers what was said to it.
 pub async fn cancel(client: &Client<'_>, order: &str, why: Value) -> Option<Answer> {
     let answer = client.post(format!("/v1/orders/{order}/cancellation"), why).await?;
     let path = format!("/v1/orders/{order}");
     match answer.status.as_u16() {
-        200 => client.was_promised("a cancellation", path, |seen| seen.text_at("/axes/order") == "cancelled"),
+        200 => client.was_promised("a cancellation", path, |seen| is_cancelled(seen) || was_revived(seen)),
         // It is under way: in the end it was, or was refused with a reason.
         202 => client.was_promised("an end of a cancellation", path, |seen| {
-            seen.text_at("/axes/order") == "cancelled" || !seen.text_at("/cancellation/refusal").is_empty()
+            is_cancelled(seen) || was_revived(seen) || !seen.text_at("/cancellation/refusal").is_empty()
         }),
         _ => {}
     }

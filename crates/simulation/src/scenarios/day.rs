@@ -26,6 +26,7 @@ const ENDS: &[&str] = &[
     "order_axis = 'cancelled' AND cancel_reason = 'staff'",
     "order_axis = 'cancelled' AND cancel_reason = 'expired'",
     "order_axis = 'cancelled' AND payment_axis = 'refunded'",
+    "order_axis IN ('confirmed', 'completed') AND revived_at IS NOT NULL",
     "guest = 1 AND order_axis = 'confirmed'",
 ];
 /// What people were answered to what they wanted, in a handful of days.

@@ -77,3 +77,41 @@ async fn an_order_that_came_back_as_a_whole_is_no_violation_when_its_money_goes_
     // The audit is clean.
     world.finish().await;
 }
+
+/// `MERX_SEED=4` of the lives: all of an order's money went back for a case, then its parcel came back, and nobody could end
+/// it any more; nor could its buyer while nothing of it had left.
+#[tokio::test(start_paused = true)]
+async fn an_order_of_which_all_went_back_after_the_sale_can_still_end() {
+    let world = World::new().await;
+    let staff = world.staff(Role::Operator).await;
+    for has_left in [false, true] {
+        let buyer = world.buyer().await;
+        let order = buyer.order(&[(TEA, 1)]).await;
+        buyer.pay(&world, &order).await;
+        let asked = json!({"kind": "refund", "reason": "damaged", "lines": [{"sku": TEA, "quantity": 1}]});
+        let case = buyer.api.post(&format!("/v1/orders/{}/after-sales", order.id), asked).await.expect(201);
+        let freight = buyer.look(&order).await["amounts"]["freight"].clone();
+        let path = format!("/v1/admin/after-sales/{}/approval", case.text_at("/id"));
+        staff.post(&path, json!({ "freight": freight })).await.expect(200);
+        world.settle().await;
+        assert_eq!(buyer.look(&order).await["axes"]["payment"], "refunded");
+        if has_left {
+            world.ship(&order).await;
+            let shipment = world.shipments(&order).await[0]["id"].as_str().unwrap().to_owned();
+            world.track(&shipment, "returned").await.expect(200);
+            world.settle().await;
+            let settlement = format!("/v1/orders/{}/settlement", order.id);
+            staff
+                .post(&settlement, json!({"decision": "refund", "reason": "it came back"}))
+                .await
+                .expect(200);
+        } else {
+            buyer.cancel(&order).await.expect(200);
+        }
+        world.settle().await;
+        let axes = &buyer.look(&order).await["axes"];
+        assert_eq!((&axes["order"], &axes["payment"]), (&json!("cancelled"), &json!("refunded")), "{axes}");
+        assert_eq!(world.stock(TEA).await, [10, 0, 0]);
+    }
+    world.finish().await;
+}

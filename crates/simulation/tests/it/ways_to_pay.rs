@@ -128,6 +128,8 @@ async fn cash_that_nobody_confirms_in_time_ends_the_order_and_goes_back_when_it_
     world.pass(std::time::Duration::from_secs(32 * 60)).await;
     world.settle().await;
     assert_eq!(buyer.status(&order).await, "cancelled");
+    // Meanwhile somebody else has all of it.
+    world.buyer().await.order(&[(TEA, 10)]).await;
     seen(&world, &order, &begun, order.total_minor).await;
     paid_back(&world, &buyer, &order).await;
     assert_eq!(buyer.look(&order).await["amounts"]["paid"]["minor"], 0);

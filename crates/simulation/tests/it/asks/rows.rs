@@ -7,14 +7,15 @@ use merx_contracts::{
     cart::v1::{ContentsRequest, carts_client::CartsClient},
     catalogue::v1::{QuoteRequest, catalogue_client::CatalogueClient},
     common::v1::{Money, SkuQuantity, TimelineReply, TimelineRequest},
-    ids::CartKind,
+    ids::{CartKind, OrderKind, ReservationId},
     inventory::v1::{
         AvailabilityRequest, ReleaseRequest, ReserveRequest, SellRequest, TakeBackRequest,
         inventory_client::InventoryClient,
     },
     notification::v1::notification_client::NotificationClient,
     ordering::v1::{
-        AfterSaleTermsRequest, GrantRefundRequest, GrantReplacementRequest, ordering_client::OrderingClient,
+        AfterSaleTermsRequest, GrantRefundRequest, GrantReplacementRequest, ReservationRequest,
+        ordering_client::OrderingClient,
     },
     payment::v1::{
         AcceptDepositRequest, CloseRequest, OpenRequest, RefundRequest, payments_client::PaymentsClient,
@@ -220,6 +221,7 @@ async fn inventory(scene: &Scene<'_>, peer: Peer) -> Vec<Row> {
         reservation_id: kept.clone(),
         lines: lines(TEA, quantity),
         reason: "after_sale".to_owned(),
+        written_off: false,
     };
     let told_of = |order_id: &str| TimelineRequest { order_id: order_id.to_owned() };
     let reserved = client.reserve(reserve(&kept, 2)).await;
@@ -402,6 +404,11 @@ async fn ordering(scene: &Scene<'_>, peer: Peer) -> Vec<Row> {
         assert!(!reply.number.is_empty(), "{reply:?}");
         Response::new(merx_contracts::ordering::v1::AfterSaleTermsReply { number: String::new(), ..reply })
     });
+    let sold_under = client.reservation(ReservationRequest { order_id: scene.paid.id.clone() }).await;
+    let sold_under = sold_under.map(|reply| {
+        let reservation: ReservationId = reply.into_inner().reservation_id.parse().unwrap();
+        Response::new(reservation.cast::<OrderKind>().to_string() == scene.paid.id)
+    });
     vec![
         row(
             "merx.ordering.v1.Ordering/AfterSaleTerms",
@@ -417,6 +424,11 @@ async fn ordering(scene: &Scene<'_>, peer: Peer) -> Vec<Row> {
             "merx.ordering.v1.Ordering/GrantReplacement",
             client.grant_replacement(replace(&scene.paid)).await,
             client.grant_replacement(replace(&scene.unpaid)).await,
+        ),
+        row(
+            "merx.ordering.v1.Ordering/Reservation",
+            sold_under,
+            client.reservation(ReservationRequest { order_id: scene.fresh("ord") }).await,
         ),
     ]
 }

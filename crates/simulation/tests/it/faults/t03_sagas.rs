@@ -35,6 +35,10 @@ const STEPS: &[&str] = &[
     "refund-payment",
     "take-back-stock",
     "cancel-shipments",
+    "find-buyer",
+    "take-stock",
+    "revive",
+    "accept-deposits",
 ];
 
 /// Does everything twice, or only looks on.
@@ -125,6 +129,14 @@ async fn every_saga(world: &World) {
     world.sandbox.log_in(&code).await.unwrap();
     world.arm(Fault::PayAfterClose { after_ms: 5_000 }, 1);
     buyer.cancel(&order).await.expect(200);
+    world.pass(MINUTE).await;
+    // And once more, when somebody else has the goods.
+    let (buyer, order) = buy(&[(CUP, 2)]).await;
+    let (_, code) = buyer.at_cashier(world, &order).await;
+    world.sandbox.log_in(&code).await.unwrap();
+    world.arm(Fault::PayAfterClose { after_ms: 5_000 }, 1);
+    buyer.cancel(&order).await.expect(200);
+    buy(&[(CUP, 2)]).await;
     world.pass(MINUTE).await;
 
     came_back(world, buy(&[(TEA, 1)]).await).await;

@@ -1,4 +1,5 @@
-//! T17: notifications that are late or out of order. Whatever money an order does not want goes back by itself.
+//! T17: notifications that are late or out of order. Money that comes too late pays for its order if the goods are still
+//! there; whatever money an order does not want goes back by itself.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -9,7 +10,7 @@ use merx_simulation::{
     world::{Told as _, World},
 };
 
-use super::{Waiting, lived, proof, seeds_for, spread, waiting};
+use super::{PLENTY, Waiting, lived, proof, seeds_for, spread, waiting};
 
 /// Orders of one world that go one way.
 const EACH_WAY: u64 = 3;
@@ -17,11 +18,13 @@ const EACH_WAY: u64 = 3;
 const BACK_WITHIN: Duration = Duration::from_secs(60);
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// What became of one world: how long money stayed that was not wanted, and the orders that kept theirs.
+/// What became of one world: how long money stayed that was not wanted, the orders that kept theirs, and those that it
+/// brought back to life.
 #[derive(Default)]
 struct Came {
     back: Vec<Duration>,
     kept: u64,
+    revived: u64,
 }
 
 #[test]
@@ -34,12 +37,13 @@ fn money_that_comes_out_of_order_is_never_stranded() {
     });
     let back: Vec<Duration> = all.iter().flat_map(|came| came.back.clone()).collect();
     let kept: u64 = all.iter().map(|came| came.kept).sum();
+    let revived: u64 = all.iter().map(|came| came.revived).sum();
     let (p99, last) = spread(&back, 99);
     assert!(last <= BACK_WITHIN, "the last after {last:?}");
     let case = "paid after cancel, paid after expiry, closed overtaken by paid, closed after paid, refund told before paid";
-    let size = back.len() as u64 + kept;
+    let size = back.len() as u64 + kept + revived;
     let figure = format!(
-        "0 stranded: {} refunded by themselves (p99 {p99:?}, last {last:?} of virtual time), {kept} kept their order",
+        "0 stranded: {} refunded by themselves (p99 {p99:?}, last {last:?} of virtual time), {kept} kept their order, {revived} revived it",
         back.len()
     );
     proof("T17", case, size, figure, first);
@@ -51,13 +55,13 @@ async fn every_way(world: &World) -> Came {
     let (cancelled, overtaken, refunded, closed, expired) = (next(), next(), next(), next(), next());
     let armed = u32::try_from(EACH_WAY).unwrap();
 
-    let mut begun = join_all(cancelled.iter().map(|one| one.begin(world))).await;
+    join_all(cancelled.iter().map(|one| one.begin(world))).await;
     world.arm(Fault::PayAfterClose { after_ms: cancelled[0].dice.below(20_000) }, armed);
     cancel(world, &cancelled, 200).await;
     world.pass(MINUTE).await;
 
     // The news of the close waits until it was overtaken by the news of the money.
-    begun.extend(join_all(overtaken.iter().map(|one| one.begin(world))).await);
+    join_all(overtaken.iter().map(|one| one.begin(world))).await;
     world.arm(Fault::PayAfterClose { after_ms: overtaken[0].dice.below(5_000) }, armed);
     world.arm(Fault::ReorderNotification, armed);
     cancel(world, &overtaken, 200).await;
@@ -69,7 +73,7 @@ async fn every_way(world: &World) -> Came {
     for (_, code) in &codes {
         assert!(world.sandbox.pay(code).await.unwrap().now);
     }
-    begun.extend(codes);
+    let mut begun = codes;
     world.pass(Duration::from_secs(1)).await;
     cancel(world, &refunded, 409).await;
     world.settle().await;
@@ -78,6 +82,9 @@ async fn every_way(world: &World) -> Came {
     let kept = closed_after_paid(world, &closed).await;
     let late = join_all(expired.iter().map(|one| one.begin(world))).await;
     world.pass(31 * MINUTE).await;
+    // Of these nothing is left.
+    let [available, ..] = world.stock(PLENTY).await;
+    world.adjust(PLENTY, -available).await.expect(201);
     world.arm(Fault::PayAfterExpiry, armed);
     for ((_, code), one) in late.iter().zip(&expired) {
         assert_eq!(one.status().await, "cancelled");
@@ -87,12 +94,17 @@ async fn every_way(world: &World) -> Came {
     begun.extend(late);
     world.pass(20 * MINUTE).await;
     world.settle().await;
-    for one in [cancelled, overtaken, refunded, expired].iter().flatten() {
+    let revived: Vec<Waiting> = cancelled.into_iter().chain(overtaken).collect();
+    for one in &revived {
+        assert_eq!(one.status().await, "paid", "{}", one.order.id);
+        assert_eq!(one.buyer.look(&one.order).await["amounts"]["paid"]["minor"], one.order.total_minor);
+    }
+    for one in [refunded, expired].iter().flatten() {
         assert_eq!(one.buyer.look(&one.order).await["amounts"]["paid"]["minor"], 0, "{}", one.order.id);
         assert_eq!(one.status().await, "cancelled");
     }
     let numbers = begun.into_iter().map(|(attempt, _)| attempt.number).collect();
-    Came { back: went_back(world, numbers).await, kept }
+    Came { back: went_back(world, numbers).await, kept, revived: revived.len() as u64 }
 }
 
 async fn cancel(world: &World, all: &[Waiting], status: u16) {
