@@ -11,6 +11,7 @@ mod keys;
 mod projections;
 pub mod provider;
 pub mod queries;
+mod reactions;
 mod rpc;
 pub mod store;
 mod timers;
@@ -71,6 +72,7 @@ pub fn context(deps: &Deps, limits: &Limits, payments: &Payments) -> ContextModu
     let store = Store::new(NAME);
     let mut module = Module::new(store.clone(), store::migrations());
     module.rpc = Some(Routes::new(PaymentsServer::new(payments.clone())));
+    module.subscriptions = reactions::subscriptions(payments);
     module.timers = timers::handlers(payments);
     module.projections = vec![PROJECTION];
     let idempotent = Idempotent::new(deps.db.clone(), store.idempotency, deps.clock.clone(), limits);

@@ -1,6 +1,6 @@
 //! Every SQL text of payment. `payment_payments`, `payment_attempts`, `payment_refunds` and `payment_postings` are
 //! the projection and can be rebuilt from the events; `payment_notifications`, `payment_quarantine`, `payment_alerts`,
-//! `payment_calls` and the two of `offline` are records of their own.
+//! `payment_calls`, the two of `offline` and `payment_erased` are records of their own.
 
 pub mod alerts;
 pub mod bills;
@@ -27,6 +27,7 @@ pub fn migrations() -> Vec<Migration> {
         Migration::same(103, "ledger", include_str!("../migrations/103_ledger.sql")),
         Migration::same(104, "offline", include_str!("../migrations/104_offline.sql")),
         Migration::same(105, "reconciliation", include_str!("../migrations/105_reconciliation.sql")),
+        Migration::same(106, "erased", include_str!("../migrations/106_erased.sql")),
     ]
 }
 

@@ -6,6 +6,7 @@ use merx_kernel::{Money, Result};
 use crate::{
     context::{Payments, load_payment, record},
     domain::{Command, decide},
+    store::{alerts::Resolved, quarantine},
 };
 
 impl Payments {
@@ -24,7 +25,12 @@ impl Payments {
             .write("payment.accept_deposit", move |tx| {
                 let loaded = load_payment(&store, tx, payment_id)?;
                 let events = decide(&loaded.state, Command::AcceptDeposit { attempt_id, amount })?;
-                record(&store, tx, payment_id, loaded, &events, &cause)?;
+                let payment = record(&store, tx, payment_id, loaded, &events, &cause)?;
+                // Of money that pays as a whole nothing is left to decide; of the rest its refund has the last word.
+                if payment.capture_of(attempt_id).is_some_and(|capture| capture.amount == amount) {
+                    let settled = Resolved { at: cause.at, by: None, reason: "pays its order".to_owned() };
+                    quarantine::settle(tx, payment_id, attempt_id, &settled)?;
+                }
                 Ok(())
             })
             .await

@@ -6,6 +6,7 @@ use merx_contracts::ids::{AccountId, AttemptId, AttemptKind, PaymentId, RefundId
 use merx_http::{Begun, IdempotencyKey};
 use merx_kernel::{BoundedText, Money, Result};
 use merx_platform::store::Saved;
+use merx_sql::Tx;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
@@ -17,11 +18,11 @@ use super::{
 };
 use crate::{
     context::{Cause, Payments, load_payment, record},
-    domain::{Command, ProviderName, Rejection, decide, is_payable},
+    domain::{Command, Payment, ProviderName, Rejection, decide, is_payable},
     queries::{ConfirmationView, RefundSummary},
     store::{
         self,
-        offline::{self, Confirmed, ReceiptKind},
+        offline::{self, Confirmed, KeptWord, ReceiptKind},
     },
 };
 
@@ -51,18 +52,40 @@ pub struct MoneyPaidBack {
 }
 
 fn confirmed(actor: AccountId, reference: Reference, reason: Reason, cause: &Cause) -> Confirmed {
-    let (reference, reason) = (reference.into_string(), reason.into_string());
-    Confirmed { reference, reason, by: actor, at: cause.at }
+    Confirmed { reference: reference.into_string(), reason: reason.into_string(), by: actor, at: cause.at }
+}
+
+/// What money for an attempt is booked as: of that attempt, or, where it brought some before, of `beside`.
+fn as_what(
+    tx: &mut Tx<'_>,
+    payment: &Payment,
+    report: &Report,
+    beside: AttemptId,
+    said: &KeptWord,
+) -> Result<(AttemptId, Command)> {
+    let Report { attempt_id, amount, provider_trade_no, .. } = report.clone();
+    if payment.capture_of(attempt_id).is_none() {
+        return Ok((attempt_id, Command::Capture { attempt_id, amount, provider_trade_no }));
+    }
+    let paid: Vec<AttemptId> = payment.captures.iter().map(|capture| capture.attempt_id).collect();
+    if !offline::is_another(tx, &paid, said)? {
+        return Err(Rejection::AlreadyCaptured.into());
+    }
+    let (paid, attempt_id, at) = (attempt_id, beside, said.at);
+    let command = Command::CaptureBeside { beside: paid, attempt_id, amount, provider_trade_no, at };
+    Ok((attempt_id, command))
 }
 
 impl Payments {
-    /// Books money that staff has seen for an attempt, once; money for a payment that was closed or paid meanwhile is late
-    /// or double, as any other. Key, receipt, event, projection, fact, record of who said so and answer are one transaction.
+    /// Books money that staff has seen for an attempt, each reference once; money for a payment that was closed or paid
+    /// meanwhile is late or double, as any other. What comes under another reference for an attempt that brought money is
+    /// kept as an attempt of its own. Key, receipt, event, projection, fact, record of who said so and answer are one
+    /// transaction.
     ///
     /// # Errors
-    /// `payment.not_found`, `payment.attempt_unknown`, `payment.not_offline`, `payment.already_captured` when it was
-    /// confirmed before, `payment.amount_not_payable` for another currency or nothing at all,
-    /// `request.idempotency_key_reused`.
+    /// `payment.not_found`, `payment.attempt_unknown`, `payment.not_offline`, `payment.already_captured` when the reference
+    /// was confirmed before, or cannot be told from one that was erased, `payment.amount_not_payable` for another currency
+    /// or nothing at all, `request.idempotency_key_reused`.
     pub async fn confirm_money(
         &self,
         actor: AccountId,
@@ -73,9 +96,10 @@ impl Payments {
     ) -> Result<(Begun<AttemptKind>, Option<Saved>)> {
         let (store, cause) = (self.store(), self.telling().of(actor));
         let (receipt_id, staff_message) = (self.ids().next::<ReceiptKind>(), self.ids().next());
+        let beside = self.ids().next::<AttemptKind>();
         let (amount, provider, receipt) = (said.amount, ProviderName::Offline, receipt_id.bare());
-        let odd =
-            self.odd_money(payment_id, Report { attempt_id, amount, provider, provider_trade_no: receipt });
+        let report = Report { attempt_id, amount, provider, provider_trade_no: receipt };
+        let odd = self.odd_money(payment_id, report.clone());
         let said = confirmed(actor, said.reference, said.reason, &cause);
         let done = self
             .db()
@@ -85,7 +109,7 @@ impl Payments {
                     return Ok((begun, None, None));
                 }
                 let loaded = load_payment(&store, tx, payment_id)?;
-                loaded.state.terms.as_ref().ok_or(Rejection::PaymentUnknown)?;
+                let terms = loaded.state.terms.as_ref().ok_or(Rejection::PaymentUnknown)?;
                 let attempt = loaded.state.attempts.get(&attempt_id).ok_or(Rejection::AttemptUnknown)?;
                 if attempt.provider != ProviderName::Offline {
                     return Err(Rejection::NotOffline.into());
@@ -93,24 +117,22 @@ impl Payments {
                 if !is_payable(amount) {
                     return Err(Rejection::AmountNotPayable.into());
                 }
-                if loaded.state.capture_of(attempt_id).is_some()
-                    || !offline::confirm(tx, attempt_id, receipt_id, amount, &said)?
-                {
+                let kept = offline::may_keep(tx, payment_id, terms.buyer, &said)?;
+                let (captured, command) = as_what(tx, &loaded.state, &report, beside, &kept)?;
+                if !offline::confirm(tx, captured, receipt_id, amount, &kept)? {
                     return Err(Rejection::AlreadyCaptured.into());
                 }
-                let provider_trade_no = receipt_id.bare();
-                let command = Command::Capture { attempt_id, amount, provider_trade_no };
                 let events = decide(&loaded.state, command)?;
                 let payment = record(&store, tx, payment_id, loaded, &events, &cause)?;
                 let mut told = facts(payment_id, &payment, &events, &cause)?;
                 let detail = json!({ "payment_id": payment_id, "amount": amount, "receipt_id": receipt_id });
                 let staff = cause.clone().telling_by(staff_message);
-                let (object, why) = (attempt_id.to_string(), Some(said.reason.clone()));
+                let (object, why) = (captured.to_string(), Some(said.reason.clone()));
                 told.push(acted(&staff, actor, "payment.money_confirmed", object, why, detail)?);
                 store.outbox.publish(tx, &told)?;
-                let capture = payment.capture_of(attempt_id).ok_or(Rejection::AttemptUnknown)?;
+                let capture = payment.capture_of(captured).ok_or(Rejection::AttemptUnknown)?;
                 let alerted = odd.keep(tx, capture)?;
-                let view = ConfirmationView::of(payment_id, capture, receipt_id, &said);
+                let view = ConfirmationView::of(payment_id, capture, receipt_id, cause.at);
                 let saved = merx_http::answer(StatusCode::OK, &view)?;
                 key.complete(store.idempotency, tx, attempt_id, &saved)?;
                 Ok((begun, Some(saved), alerted))
@@ -152,7 +174,9 @@ impl Payments {
                     return Err(Rejection::NotOffline.into());
                 }
                 offline::ask_refund(tx, refund_id, refund.attempt_id, refund.amount, cause.at)?;
-                offline::confirm_refund(tx, refund_id, &said)?;
+                let buyer = state.terms.as_ref().ok_or(Rejection::PaymentUnknown)?.buyer;
+                let kept = offline::may_keep(tx, payment_id, buyer, &said)?;
+                offline::confirm_refund(tx, refund_id, &kept)?;
                 let payment = succeed(&store, tx, payment_id, refund_id, &cause)?;
                 let refund = payment.refunds.get(&refund_id).ok_or(Rejection::RefundUnknown)?;
                 let detail = json!({ "payment_id": payment_id, "amount": refund.amount });

@@ -143,7 +143,10 @@ impl OddMoney {
             CaptureKind::Over => ("it is more than was asked", Some(DIFFERS)),
             CaptureKind::Late => ("the payment was closed before", None),
         };
-        let mut kept = self.kept(Misfit::Amount(capture.kind()), why, alert);
+        // It may be booked as another attempt than it was reported for.
+        let mut odd = self.clone();
+        odd.report.attempt_id = capture.attempt_id;
+        let mut kept = odd.kept(Misfit::Amount(capture.kind()), why, alert);
         kept.row.asked = Some(capture.asked);
         kept.keep(tx)
     }

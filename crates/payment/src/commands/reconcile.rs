@@ -34,6 +34,8 @@ const CHUNK: usize = 50;
 const MISSING_MAX: i64 = 10_000;
 /// The most open cases that are looked at to see whether they have settled themselves.
 const OPEN_CASES_MAX: i64 = 10_000;
+/// The most lines that are judged again at a time; more are judged the next time.
+const AGAIN_MAX: i64 = 1_000;
 /// How far the provider's clock may be from ours at midnight.
 const CLOCKS_APART_MAX: Duration = Duration::from_secs(300);
 
@@ -113,7 +115,7 @@ impl Payments {
             for ours in missing.chunks(CHUNK) {
                 self.open_missing(provider, date, ours.to_vec(), &mut run).await?;
             }
-            self.settle_what_agrees(provider, &run).await?;
+            self.settle_what_agrees(provider, Some(date), &run).await?;
         }
         // A day without money has no bill, and none is missed.
         self.keep_run(provider, date, if has_none { "no_bill" } else { "done" }, run).await
@@ -229,9 +231,40 @@ impl Payments {
         }
     }
 
-    /// Cases about what this bill names, of differences it does not bring any more: a notification came late, or a bill was
-    /// mended.
-    async fn settle_what_agrees(&self, provider: ProviderName, run: &Run) -> Result<()> {
+    /// Judges again what bills named before it was booked here: books its fee, and settles its case.
+    ///
+    /// # Errors
+    /// What the database answers.
+    pub(crate) async fn judge_again(&self, provider: ProviderName) -> Result<()> {
+        let name = provider.as_str();
+        let look = move |q: &mut merx_sql::Reader<'_>| bills::booked_since(q, name, AGAIN_MAX);
+        let mut days: BTreeMap<String, Vec<BillLine>> = BTreeMap::new();
+        for (day, line) in self.db().read("payment.booked_since", look).await? {
+            days.entry(day).or_default().push(line);
+        }
+        for (day, lines) in days {
+            let date = BillDate::parse(&day)?;
+            let mut run = Run::default();
+            for lines in lines.chunks(CHUNK) {
+                self.take_lines(provider, date, lines.to_vec(), &mut run).await?;
+            }
+            self.settle_what_agrees(provider, None, &run).await?;
+            let opened = run.opened;
+            self.db()
+                .write("payment.judged_again", move |tx| bills::count_opened(tx, name, &day, opened))
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// Cases about what this run's lines name, of differences they do not bring any more: a notification came late, or a
+    /// bill was mended. Whether a line is repeated only the whole bill it is repeated on can say, which is of `date`.
+    async fn settle_what_agrees(
+        &self,
+        provider: ProviderName,
+        date: Option<BillDate>,
+        run: &Run,
+    ) -> Result<()> {
         let filter = CaseFilter {
             resolved: Some(false),
             provider: Some(provider.as_str().to_owned()),
@@ -244,7 +277,11 @@ impl Payments {
                 run.billed.contains(&(*kind, case.order_number.clone(), case.request_number.clone()))
             })
         };
+        let day = date.map(|date| date.to_string());
         let agrees = |case: &CaseRow| {
+            if case.kind == DifferenceKind::LineRepeated && day.as_ref() != Some(&case.bill_date) {
+                return false;
+            }
             let key = (case.kind, case.order_number.clone(), case.request_number.clone());
             is_billed(case) && !run.found.contains(&key)
         };

@@ -5,7 +5,7 @@ use merx_kernel::{Guard, Money, Timestamp};
 
 use super::{
     ATTEMPTS_MAX, attempt_expiry,
-    event::{AttemptEnd, Method, PaymentEvent},
+    event::{AttemptEnd, Method, PaymentEvent, ProviderName},
     is_payable,
     rejection::Rejection,
     state::{Capture, CaptureKind, Payment, RefundState, Status, Terms},
@@ -50,6 +50,19 @@ pub enum Command {
         amount: Money,
         /// The provider's own number.
         provider_trade_no: String,
+    },
+    /// Staff saw more money for an attempt that had brought some: a bank takes as many transfers as are sent.
+    CaptureBeside {
+        /// The attempt that the buyer paid once more.
+        beside: AttemptId,
+        /// The identity of the attempt this money is kept as.
+        attempt_id: AttemptId,
+        /// How much.
+        amount: Money,
+        /// The number of its receipt.
+        provider_trade_no: String,
+        /// Now.
+        at: Timestamp,
     },
     /// Let money that lay as a deposit pay the order.
     AcceptDeposit {
@@ -118,6 +131,9 @@ pub fn decide(payment: &Payment, command: Command) -> Decision {
         Command::CloseAttempt { attempt_id, end } => close_attempt(payment, attempt_id, end),
         Command::Capture { attempt_id, amount, provider_trade_no } => {
             capture(payment, attempt_id, amount, provider_trade_no)
+        }
+        Command::CaptureBeside { beside, attempt_id, amount, provider_trade_no, at } => {
+            capture_beside(payment, beside, attempt_id, amount, provider_trade_no, at)
         }
         Command::AcceptDeposit { attempt_id, amount } => accept_deposit(payment, attempt_id, amount),
         Command::ChargeFee { attempt_id, refund_id, amount, bill_day } => {
@@ -240,6 +256,46 @@ fn capture(payment: &Payment, attempt_id: AttemptId, amount: Money, provider_tra
         late: payment.status == Status::Closed,
         duplicate: !payment.captures.is_empty(),
     }])
+}
+
+/// Money beside money of the same attempt, which a provider would not have taken: an attempt of its own that begins and is
+/// captured at once. The limit of attempts is the buyer's; this money is there.
+fn capture_beside(
+    payment: &Payment,
+    beside: AttemptId,
+    attempt_id: AttemptId,
+    amount: Money,
+    provider_trade_no: String,
+    at: Timestamp,
+) -> Decision {
+    let paid = payment.attempts.get(&beside).ok_or(Rejection::AttemptUnknown)?;
+    if paid.provider != ProviderName::Offline {
+        return Err(Rejection::NotOffline);
+    }
+    if amount.currency != paid.amount.currency {
+        return Err(Rejection::AmountDiffers);
+    }
+    if payment.attempts.contains_key(&attempt_id) || payment.capture_of(beside).is_none() {
+        return Err(Rejection::TradeDiffers);
+    }
+    Ok(vec![
+        PaymentEvent::AttemptStarted {
+            attempt_id,
+            provider: paid.provider,
+            method: paid.method,
+            amount: paid.amount,
+            started_at: at,
+            expires_at: paid.expires_at,
+        },
+        PaymentEvent::PaymentCaptured {
+            attempt_id,
+            amount,
+            provider: paid.provider,
+            provider_trade_no,
+            late: payment.status == Status::Closed,
+            duplicate: true,
+        },
+    ])
 }
 
 /// What was owed when it came needs no acceptance. What is accepted never comes to more than the order owes, nor to more

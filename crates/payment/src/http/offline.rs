@@ -40,8 +40,9 @@ pub(super) fn confirm_money(desk: &Desk) -> Route {
         .summary("Say that the money of a bank transfer, or the cash, has come.")
         .description(
             "Only for attempts by `bank_transfer` and `cash_on_delivery`. Another amount than was asked is booked as \
-             what it is and a person decides; money for an order that was cancelled meanwhile goes back. Who said so and \
-             why is kept in the record of the staff; write no personal data into the reason.",
+             what it is and a person decides; money for an order that was cancelled meanwhile goes back. More money for an \
+             attempt that brought some, under another reference, is kept as an attempt of its own, which the answer \
+             names. Who said so and why is kept in the record of the staff; write no personal data into the reason.",
         )
         .param::<PaymentId>("payment")
         .param::<AttemptId>("attempt")

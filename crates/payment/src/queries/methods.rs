@@ -9,7 +9,7 @@ use super::Reader;
 use crate::{
     context::Payments,
     domain::{Capture, CaptureKind, Method, Rejection, Status, attempt_expiry},
-    store::offline::{Confirmed, ReceiptId},
+    store::offline::ReceiptId,
 };
 
 /// What the buyer is given by a way to pay.
@@ -76,7 +76,8 @@ impl Payments {
     }
 }
 
-/// Money that a person confirmed.
+/// Money that a person confirmed. The reference is not told again: the answer is kept for repetitions, where words of people
+/// do not belong.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ConfirmationView {
     /// The number of the receipt.
@@ -89,8 +90,6 @@ pub struct ConfirmationView {
     pub amount: Money,
     /// What it is, compared with what was asked.
     pub kind: CaptureKind,
-    /// The bank's or the carrier's number.
-    pub reference: String,
     /// When it was confirmed.
     pub confirmed_at: Timestamp,
 }
@@ -100,7 +99,7 @@ impl ConfirmationView {
         payment_id: PaymentId,
         capture: &Capture,
         receipt_id: ReceiptId,
-        said: &Confirmed,
+        confirmed_at: Timestamp,
     ) -> Self {
         Self {
             receipt_id,
@@ -108,8 +107,7 @@ impl ConfirmationView {
             attempt_id: capture.attempt_id,
             amount: capture.amount,
             kind: capture.kind(),
-            reference: said.reference.clone(),
-            confirmed_at: said.at,
+            confirmed_at,
         }
     }
 }

@@ -208,6 +208,49 @@ pub fn keep_line(tx: &mut Tx<'_>, provider: &str, bill_date: &str, line: &BillLi
     Ok(day == bill_date)
 }
 
+/// Lines with an open case that we did not know their money, which was booked since; each with the day of its bill, the
+/// oldest day first, at most `limit`.
+pub fn booked_since(q: &mut impl Query, provider: &str, limit: i64) -> Result<Vec<(String, BillLine)>> {
+    let lines = |kind: BillKind, booked: &str| {
+        format!(
+            "SELECT l.bill_date, l.order_number, l.request_number, l.trade_no, l.amount_minor, l.fee_minor, l.currency,
+             l.moved_at FROM payment_cases c JOIN payment_bill_lines l ON l.provider = c.provider AND l.kind = '{kind}'
+             AND l.order_number = c.order_number AND l.request_number = c.request_number
+             JOIN {booked} WHERE c.resolved_at IS NULL AND c.provider = ? AND c.kind = '{kind}_unknown_here'
+             ORDER BY l.bill_date, l.order_number, l.request_number LIMIT ?",
+            kind = kind.as_str()
+        )
+    };
+    let captured = "payment_attempts a ON a.attempt_id = l.attempt_id AND a.captured_at IS NOT NULL";
+    let back = "payment_refunds r ON r.refund_id = l.refund_id AND r.status = 'succeeded'";
+    let mut found = Vec::new();
+    for (kind, booked) in [(BillKind::Capture, captured), (BillKind::Refund, back)] {
+        found.extend(q.query(&lines(kind, booked), params![provider, limit], |row| {
+            let currency: Currency = row.get::<String>(6)?.parse()?;
+            let line = BillLine {
+                kind,
+                order_number: row.get(1)?,
+                request_number: row.get(2)?,
+                trade_no: row.get(3)?,
+                amount: Money::new(row.get(4)?, currency),
+                fee: Money::new(row.get(5)?, currency),
+                at: row.get(7)?,
+            };
+            Ok((row.get(0)?, line))
+        })?);
+    }
+    Ok(found)
+}
+
+/// Counts cases that were opened about a day after its run.
+pub fn count_opened(tx: &mut Tx<'_>, provider: &str, bill_date: &str, opened: i64) -> Result<()> {
+    tx.execute(
+        "UPDATE payment_reconciliations SET cases_opened = cases_opened + ? WHERE provider = ? AND bill_date = ?",
+        params![opened, provider, bill_date],
+    )?;
+    Ok(())
+}
+
 fn marks(count: usize) -> String {
     vec!["?"; count].join(", ")
 }

@@ -50,13 +50,15 @@ impl Payments {
             .await
     }
 
-    /// Reconciles what is to be, the oldest day first, and sets the timer anew.
+    /// Judges again what was booked since its bill came, reconciles what is to be, the oldest day first, and sets the
+    /// timer anew.
     ///
     /// # Errors
     /// What the database answers; a provider that does not answer is asked again later.
     pub(super) async fn reconcile_due(&self, due: DueTimer) -> Result<()> {
         let provider = ProviderName::Alipay;
         let mut again = None;
+        self.judge_again(provider).await?;
         for date in self.days_due(provider).await? {
             let done = match self.reconcile(provider, date).await {
                 Ok(view) => view.status == "done",

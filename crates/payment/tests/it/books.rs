@@ -103,7 +103,8 @@ impl Ledger {
         };
         let captured: i64 = payment.captures.iter().map(|c| c.amount.minor).sum();
         let back: i64 = payment.captures.iter().map(|c| payment.refunded_minor(c.attempt_id)).sum();
-        assert_eq!(self.balance("clearing:alipay"), captured - back - fees);
+        let held = self.balance("clearing:alipay") + self.balance("clearing:offline");
+        assert_eq!(held, captured - back - fees);
         assert_eq!(self.balance("fees"), fees);
         // What of each attempt's money pays the order, and what lies as a deposit: refunds take the deposit first.
         let (mut pays, mut deposits, mut sale_back) = (0, 0, 0);

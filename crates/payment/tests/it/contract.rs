@@ -186,9 +186,9 @@ impl Rig {
             db.write("test.confirm_refund", confirm).await.unwrap();
         }
     }
-    fn said(&self) -> offline::Confirmed {
-        let (reference, reason) = ("slip 1".to_owned(), "seen".to_owned());
-        offline::Confirmed { reference, reason, by: AccountId::from_bits(1), at: self.clock.now() }
+    fn said(&self) -> offline::KeptWord {
+        let (reference, reason) = (Some("slip 1".to_owned()), Some("seen".to_owned()));
+        offline::KeptWord { reference, reason, by: AccountId::from_bits(1), at: self.clock.now() }
     }
 }
 

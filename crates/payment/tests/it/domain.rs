@@ -84,6 +84,19 @@ pub fn capture_of(n: u128, minor: i64, trade: u128) -> Command {
         provider_trade_no: format!("trade{trade}"),
     }
 }
+fn start_transfer(n: u128) -> Command {
+    let (replaces, at) = (None, Timestamp::from_millis(0));
+    Command::StartAttempt { attempt_id: attempt(n), method: Method::BankTransfer, replaces, at }
+}
+fn capture_beside(n: u128, beside: u128, minor: i64) -> Command {
+    Command::CaptureBeside {
+        beside: attempt(beside),
+        attempt_id: attempt(n),
+        amount: yuan(minor),
+        provider_trade_no: format!("receipt {n}"),
+        at: Timestamp::from_millis(5_000),
+    }
+}
 pub fn request_refund(n: u128, of: u128, minor: i64) -> Command {
     Command::RequestRefund {
         refund_id: refund(n),
@@ -329,6 +342,21 @@ fn money_is_recorded_as_what_it_is() {
     );
     let late = [open(), start(1), end(1), Command::Close, capture_of(1, 999, 1)];
     assert_eq!(after(&late), (Status::Closed, vec![Late]));
+    // A bank takes a second transfer for the same attempt: it is money of its own, at any status.
+    let transfer = [open(), start_transfer(1)];
+    let then = |commands: &[Command]| after(&[&transfer[..], commands].concat());
+    let (paid, short, more) = (capture(1), capture_of(1, 600, 1), capture_beside(2, 1, 400));
+    assert_eq!(then(&[paid.clone(), more.clone()]), (Status::Captured, vec![Owed, Double]));
+    assert_eq!(then(&[short.clone(), more.clone()]), (Status::Quarantined, vec![Under, Double]));
+    assert_eq!(
+        then(&[end(1), Command::Close, paid.clone(), more.clone()]),
+        (Status::Closed, vec![Late, Late])
+    );
+    let twice = given(&[&transfer[..], &[short, more.clone()]].concat());
+    assert_eq!(names(decide(&twice, accept(2, 400))), "DepositAccepted", "it can pay the order");
+    assert_eq!(decide(&twice, more.clone()), Err(Rejection::TradeDiffers), "each once");
+    assert_eq!(decide(&given(&transfer), more.clone()), Err(Rejection::TradeDiffers), "beside nothing");
+    assert_eq!(decide(&given(&[open(), start(1), paid]), more), Err(Rejection::NotOffline));
     // Money that came after what is in review goes back; the review stays.
     let review = [open(), start(1), start_qr(2, Some(1)), capture_of(1, 999, 1)];
     let review = [&review[..], &[capture(2)]].concat();
@@ -350,6 +378,8 @@ pub fn any_command() -> impl Strategy<Value = Command> {
         Just(open()),
         (0..4u128, 0..1_800_000i64).prop_map(|(n, at)| start_at(n, at)),
         (0..4u128, proptest::option::of(0..4u128)).prop_map(|(n, replaces)| start_qr(n, replaces)),
+        (0..4u128).prop_map(start_transfer),
+        (0..6u128, 0..6u128, 1..2_000i64).prop_map(|(n, beside, minor)| capture_beside(n, beside, minor)),
         (0..4u128).prop_map(prepare),
         (0..4u128).prop_map(end),
         (0..4u128, prop_oneof![Just(1_000i64), 0..2_000i64], 0..5u128)

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use libtest_mimic::Trial;
-use merx_contracts::ids::AttemptId;
-use merx_kernel::Role;
+use merx_contracts::{events::accounts::PersonErased, ids::AttemptId};
+use merx_kernel::{Id, Role};
 use serde_json::{Value, json};
 
 use crate::{
@@ -21,6 +21,8 @@ pub fn trials() -> Vec<Trial> {
     let mut trials = everywhere!["offline":
         a_transfer_is_paid_once_staff_has_seen_it,
         a_refund_is_through_once_staff_has_paid_it_back,
+        a_second_transfer_is_money_of_its_own,
+        what_staff_wrote_goes_with_the_person,
     ];
     trials.extend(inline!["offline":
         buyers_are_told_how_they_can_pay,
@@ -39,9 +41,11 @@ async fn begin(world: &World, n: u128, body: &str) -> (AttemptId, Value) {
 }
 
 fn seen(minor: i64) -> String {
+    seen_as(minor, "slip 4711 of Zhang")
+}
+fn seen_as(minor: i64, reference: &str) -> String {
     let amount = json!({"minor": minor, "currency": "CNY"});
-    json!({"amount": amount, "reference": "slip 4711 of Zhang", "reason": "on the statement of today"})
-        .to_string()
+    json!({"amount": amount, "reference": reference, "reason": "on the statement of today"}).to_string()
 }
 const PAID_BACK: &str = r#"{"reference":"transfer 12 to Zhang","reason":"by the bank"}"#;
 
@@ -66,6 +70,7 @@ async fn a_transfer_is_paid_once_staff_has_seen_it(mode: Mode) {
         let reply = world.act(&place(1, attempt_id), CLERK, Role::Operator, &key, &seen(AMOUNT)).await;
         assert_eq!(reply.status, 200, "{}", reply.text);
         assert_eq!(reply.json()["kind"], "owed");
+        assert!(!reply.text.contains("4711"), "the answer is kept for repetitions: {}", reply.text);
     }
     let again =
         world.act(&place(1, attempt_id), CLERK, Role::Operator, &world.fresh_key(), &seen(AMOUNT)).await;
@@ -123,6 +128,95 @@ async fn a_refund_is_through_once_staff_has_paid_it_back(mode: Mode) {
     assert_eq!(world.count(open).await, 0, "the alert has settled itself");
     world.pass(Duration::from_secs(7 * 24 * 3_600)).await;
     assert_eq!(world.next_timer().await, None);
+    world.finish().await;
+}
+
+async fn a_second_transfer_is_money_of_its_own(mode: Mode) {
+    let world = World::new(mode).await;
+    let (first, _) = begin(&world, 1, TRANSFER).await;
+    let confirm = async |n: u128, attempt_id, key: &str, body: String| {
+        world.act(&place(n, attempt_id), CLERK, Role::Operator, key, &body).await
+    };
+    let reply = confirm(1, first, "first", seen_as(1_200, "slip 1")).await;
+    assert_eq!(reply.json()["kind"], "under", "{}", reply.text);
+    // The buyer sends what is missing, with the same words in his transfer; the bank has another number for it.
+    let rest = seen_as(AMOUNT - 1_200, "slip 2");
+    let reply = confirm(1, first, "second", rest.clone()).await;
+    assert_eq!((reply.status.as_u16(), &reply.json()["kind"]), (200, &json!("double")), "{}", reply.text);
+    let second: AttemptId = reply.json()["attempt_id"].as_str().unwrap().parse().unwrap();
+    assert_ne!(second, first, "it is an attempt of its own");
+    assert_eq!(confirm(1, first, "second", rest.clone()).await.text, reply.text, "the same request");
+    // The same slip is the same money, whichever of the two it is said of.
+    for (attempt_id, body) in [(first, seen_as(1_200, "slip 1")), (first, rest.clone()), (second, rest)] {
+        let reply = confirm(1, attempt_id, &world.fresh_key(), body).await;
+        reply.is_problem(409, "payment.already_captured");
+    }
+    let dollars = r#"{"amount":{"minor":1,"currency":"USD"},"reference":"x","reason":"y"}"#.to_owned();
+    confirm(1, first, "dollars", dollars).await.is_problem(409, "payment.amount_not_payable");
+    let view = world.view(order(1)).await;
+    assert_eq!((view.status.as_str(), view.captured.minor), ("quarantined", AMOUNT));
+    assert!(view.attempts.iter().all(|a| a.end.is_none()), "nothing is open and nothing was closed");
+    let told = world.captured_facts().await;
+    let told: Vec<_> = told.iter().map(|fact| (fact.attempt_id, fact.amount.minor, fact.late)).collect();
+    assert_eq!(told, [(first, 1_200, false), (second, AMOUNT - 1_200, true)]);
+    assert_eq!(world.alerts().await, ["payment_amount_differs", "payment_duplicate"]);
+    let in_review = "SELECT COUNT(DISTINCT attempt_id) FROM payment_quarantine";
+    assert_eq!(world.count(in_review).await, 2, "each under its own number");
+    let deposits = "SELECT COALESCE(-SUM(minor), 0) FROM payment_postings WHERE account = 'deposits'";
+    assert_eq!(world.count(deposits).await, AMOUNT, "all of it waits");
+    // Each part can go back, and no more than it.
+    world.refund(order(1), refund_id(1), second, AMOUNT - 1_200).await.unwrap();
+    assert!(world.refund(order(1), refund_id(2), second, 1).await.is_err());
+    let path = format!("/v1/payment-refunds/{}/confirmation", refund_id(1));
+    let reply = world.act(&path, CLERK, Role::Operator, "back", PAID_BACK).await;
+    assert_eq!(reply.json()["status"], "succeeded", "{}", reply.text);
+    assert_eq!(world.count(deposits).await, 1_200);
+
+    // Beside money that was owed, and beside money that came late.
+    let (paid, _) = begin(&world, 2, TRANSFER).await;
+    assert_eq!(confirm(2, paid, "paid", seen_as(AMOUNT, "slip 3")).await.json()["kind"], "owed");
+    assert_eq!(confirm(2, paid, "twice", seen_as(AMOUNT, "slip 4")).await.json()["kind"], "double");
+    assert_eq!(world.view(order(2)).await.status, "captured");
+    let (late, _) = begin(&world, 3, TRANSFER).await;
+    world.close(order(3)).await;
+    assert_eq!(confirm(3, late, "late", seen_as(AMOUNT, "slip 5")).await.json()["kind"], "late");
+    assert_eq!(confirm(3, late, "later", seen_as(AMOUNT, "slip 6")).await.json()["kind"], "late");
+    assert_eq!(world.view(order(3)).await.status, "closed");
+    world.pass(Duration::from_secs(7_200)).await;
+    assert_eq!(world.next_timer().await, None, "nobody is asked about them");
+    world.finish().await;
+}
+
+async fn what_staff_wrote_goes_with_the_person(mode: Mode) {
+    let world = World::new(mode).await;
+    let (paid, _) = begin(&world, 1, TRANSFER).await;
+    let (later, _) = begin(&world, 2, TRANSFER).await;
+    let (back, open) = (refund_id(7), refund_id(8));
+    world.act(&place(1, paid), CLERK, Role::Operator, "paid", &seen(AMOUNT)).await;
+    for refund in [back, open] {
+        world.refund(order(1), refund, paid, 500).await.unwrap();
+    }
+    world.pass(Duration::from_secs(5)).await;
+    let path = |refund| format!("/v1/payment-refunds/{refund}/confirmation");
+    world.act(&path(back), CLERK, Role::Operator, "back", PAID_BACK).await;
+    let words = "SELECT (SELECT COUNT(*) FROM payment_offline_trades WHERE reference IS NOT NULL OR reason IS NOT NULL)
+                 + (SELECT COUNT(*) FROM payment_offline_refunds WHERE reference IS NOT NULL OR reason IS NOT NULL)";
+    assert_eq!(world.count(words).await, 2);
+    world.hand_over(&PersonErased { account_id: Id::from_bits(BUYER + 1) }).await;
+    assert_eq!(world.count(words).await, 2, "another's");
+    world.hand_over(&PersonErased { account_id: Id::from_bits(BUYER) }).await;
+    assert_eq!(world.count(words).await, 0);
+    // Money goes on; what is written of it from now on is not kept.
+    let reply = world.act(&path(open), CLERK, Role::Operator, "open", PAID_BACK).await;
+    assert_eq!(reply.status, 200, "{}", reply.text);
+    let reply = world.act(&place(2, later), CLERK, Role::Operator, "later", &seen(AMOUNT)).await;
+    assert_eq!(reply.json()["kind"], "owed", "{}", reply.text);
+    assert_eq!(world.count(words).await, 0);
+    // Which slip it was nobody knows any more: said again, it is not booked again.
+    let again = world.act(&place(2, later), CLERK, Role::Operator, "again", &seen(AMOUNT)).await;
+    again.is_problem(409, "payment.already_captured");
+    let view = world.view(order(1)).await;
+    assert_eq!((view.captured.minor, view.refunded.minor), (AMOUNT, 1_000), "the money is as it was");
     world.finish().await;
 }
 

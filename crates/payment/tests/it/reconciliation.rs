@@ -33,6 +33,8 @@ pub fn trials() -> Vec<Trial> {
             a_day_that_agrees_opens_no_case_and_books_its_fees_once,
             every_difference_is_a_case_once,
             what_agrees_later_settles_itself,
+            what_is_booked_after_its_bill_is_judged_again,
+            a_line_on_two_bills_waits_for_a_person,
             a_bill_that_is_not_whole_counts_for_nothing,
             the_day_before_is_reconciled_every_morning,
             only_finance_reconciles,
@@ -286,6 +288,64 @@ async fn what_agrees_later_settles_itself(mode: Mode) {
     let left: BTreeMap<String, usize> =
         [("capture_unknown_here".to_owned(), 2), ("refund_unknown_here".to_owned(), 1)].into();
     assert_eq!(kinds(&open), left, "{told} {open:#?}");
+    world.finish().await;
+}
+
+async fn what_is_booked_after_its_bill_is_judged_again(mode: Mode) {
+    let world = World::new(mode).await;
+    let today = BillDate::of(world.now());
+    let (paid, unheard) = (world.paid(order(1)).await, world.begin(order(2)).await);
+    world.refund(order(1), refund_id(1), paid, 500).await.unwrap();
+    assert!(world.gateway.pay(unheard));
+    // The shop stands still until the day is over: it hears of neither.
+    world.step(DAY);
+    let trade_no = world.gateway.trade(paid).trade_no;
+    let back = (true, paid.bare(), refund_id(1).bare(), 500, -fee(500), trade_no);
+    let foreign = (false, "foreign_1".to_owned(), String::new(), 100, fee(100), "t1".to_owned());
+    let lines = [captured(&world, paid), captured(&world, unheard), back, foreign];
+    world.gateway.ledger().bill = Some(bill(today, &lines));
+    reconcile(&world, today).await;
+    let unknown = kinds(&cases(&world, "&state=open").await);
+    let expected = [("capture_unknown_here".to_owned(), 2), ("refund_unknown_here".to_owned(), 1)].into();
+    assert_eq!(unknown, expected);
+    let fees = "SELECT COALESCE(SUM(minor), 0) FROM payment_postings WHERE account = 'fees'";
+    assert_eq!(world.count(fees).await, fee(AMOUNT), "of what was known");
+    // Then it does. The next morning's bill has nothing of it, and is late by two hours.
+    world.payments.reconcile_daily().await.unwrap();
+    let morning = BillDate::of(world.now()).end().plus(Duration::from_secs(10 * 3_600));
+    world.gateway.ledger().bill = None;
+    world.pass(morning.since(world.now())).await;
+    world.gateway.ledger().bill = Some(bill(BillDate::of(world.now()).before(), &[]));
+    world.pass(Duration::from_secs(2 * 3_600)).await;
+    let open = cases(&world, "&state=open").await;
+    assert_eq!(kinds(&open), [("capture_unknown_here".to_owned(), 1)].into(), "of somebody else: {open:#?}");
+    assert_eq!(world.count(fees).await, 2 * fee(AMOUNT) - fee(500), "each fee once");
+    let alerts = "SELECT COUNT(*) FROM payment_alerts WHERE resolved_at IS NULL";
+    assert_eq!(world.count(alerts).await, 1, "alerts are settled with their cases");
+    let listed = world.get(PATH, STAFF, Role::Operator).await.json();
+    let of_day = listed["items"].as_array().unwrap().iter().find(|r| r["date"] == today.to_string()).unwrap();
+    assert_eq!((&of_day["captures"], &of_day["cases_open"]), (&json!(3), &json!(1)), "{of_day}");
+    world.pass(DAY).await;
+    assert_eq!(world.count(fees).await, 2 * fee(AMOUNT) - fee(500));
+    world.finish_drained().await;
+}
+
+async fn a_line_on_two_bills_waits_for_a_person(mode: Mode) {
+    let world = World::new(mode).await;
+    let today = BillDate::of(world.now());
+    let paid = world.paid(order(1)).await;
+    world.pass(DAY + DAY).await;
+    let tomorrow = BillDate::of(today.end());
+    let line = captured(&world, paid);
+    for date in [today, tomorrow, today] {
+        world.gateway.ledger().bill = Some(bill(date, std::slice::from_ref(&line)));
+        reconcile(&world, date).await;
+    }
+    let open = cases(&world, "&state=open").await;
+    assert_eq!(kinds(&open), [("line_repeated".to_owned(), 1)].into(), "the earlier bill does not end it");
+    assert_eq!(world.alerts().await, ["payment_reconciliation_differs"]);
+    let settled = "SELECT COUNT(*) FROM payment_alerts WHERE resolved_at IS NOT NULL";
+    assert_eq!(world.count(settled).await, 0);
     world.finish().await;
 }
 

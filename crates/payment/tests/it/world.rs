@@ -11,7 +11,7 @@ use std::{
 use axum::{Router, body::Body};
 use http::{HeaderMap, Request, StatusCode, header};
 use merx_contracts::{
-    Envelope,
+    Envelope, Fact,
     common::v1::{TimelineEntry, TimelineRequest},
     events::{
         payment::{PaymentCaptured, PaymentRefunded},
@@ -33,7 +33,8 @@ use merx_payment::{
     queries::PaymentView,
 };
 use merx_platform::{
-    Deps, DueTimer, Module, Peer, Store, projection::compare, rpc::ask, time::SeededEntropy,
+    Delivery, Deps, DueTimer, Module, Peer, Store, Subscription, projection::compare, rpc::ask,
+    time::SeededEntropy,
 };
 use merx_sql::{Db, DbOptions, Query as _, Stats, Tx, params};
 use serde_json::Value;
@@ -408,6 +409,19 @@ impl World {
             handler.fire(DueTimer::new(self.store.clone(), row)).await.unwrap();
         }
         self.step(until.since(self.now()));
+    }
+
+    /// Hands a fact of another context to the subscriptions that want it, twice: what a redelivery does.
+    pub async fn hand_over(&self, fact: &impl Fact) {
+        let envelope = Envelope::new(self.deps.ids.next(), self.now(), None, fact).unwrap();
+        let wants = |s: &&Subscription| s.types.contains(&envelope.kind.as_str());
+        for subscription in self.module.subscriptions.iter().filter(wants) {
+            for tries in 0..2 {
+                let (store, at) = (self.store.clone(), self.now());
+                let delivery = Delivery::new(envelope.clone(), subscription.name, store, tries, at);
+                subscription.handler.handle(delivery).await.unwrap();
+            }
+        }
     }
 
     // What is stored.

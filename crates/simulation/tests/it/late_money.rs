@@ -42,6 +42,8 @@ async fn revived(world: &World, buyer: &Buyer, lines: &[(&str, i64)]) -> Order {
     assert!(seen["revived_at"].is_string() && seen["cancellation"].is_null(), "{seen}");
     assert_eq!(seen["amounts"]["paid"]["minor"], order.total_minor);
     assert_eq!(world.moved().await, [(EntryKind::Capture, order.total_minor)]);
+    let waits = "SELECT COUNT(*) FROM payment_quarantine WHERE resolved_at IS NULL";
+    assert_eq!(world.count(waits).await, 0, "it pays: nobody has to decide on it");
     order
 }
 
