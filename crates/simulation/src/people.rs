@@ -20,6 +20,7 @@ pub mod town;
 
 pub use self::{
     client::{Ask, Client, Who},
+    paying::Till,
     shopper::Shopper,
     shoppers::Kind,
     staff::{Duty, furnish, tidy_up},

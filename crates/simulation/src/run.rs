@@ -14,7 +14,7 @@ use std::{
     time::Duration,
 };
 
-use merx_server::shop::Topology;
+use merx_server::shop::{Settings, Topology};
 use merx_testkit::Happened;
 
 use crate::{
@@ -92,6 +92,19 @@ pub fn live<F: Future<Output = World>>(
     plan: &Plan,
     life: &impl Fn(World) -> F,
 ) -> Result<Lived, Failure> {
+    live_tuned(seed, plan, |_| {}, life)
+}
+
+/// As [`live`], in a shop with what `tune` makes of the settings.
+///
+/// # Errors
+/// Why it failed.
+pub fn live_tuned<F: Future<Output = World>>(
+    seed: u64,
+    plan: &Plan,
+    tune: impl Fn(&mut Settings),
+    life: &impl Fn(World) -> F,
+) -> Result<Lived, Failure> {
     let trace = OnceLock::new();
     let run = || {
         let mut runtime = tokio::runtime::Builder::new_current_thread();
@@ -103,7 +116,7 @@ pub fn live<F: Future<Output = World>>(
             let ground = Ground::planned(seed, plan.clone());
             let trace = trace.get_or_init(|| ground.trace.clone());
             let all = async {
-                let world = life(World::on(ground, topology, |_| {}).await).await;
+                let world = life(World::on(ground, topology, &tune).await).await;
                 let touched = world.touched().await;
                 world.finish_whatever_alarmed().await;
                 touched

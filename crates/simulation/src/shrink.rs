@@ -1,4 +1,5 @@
 //! Makes the plan of a run that fails as small as it can be: whatever can be left out without the failure going away is.
+//! The same is done to whatever else a run is made of.
 
 use crate::faults::Plan;
 
@@ -11,9 +12,20 @@ pub fn shrink<E>(
     plan: Plan,
     why: E,
     is_over: impl Fn() -> bool,
-    mut fails: impl FnMut(&Plan) -> Option<E>,
+    fails: impl FnMut(&Plan) -> Option<E>,
 ) -> (Plan, E) {
-    let (mut smallest, mut last) = (plan, why);
+    smallest(plan, why, simpler, is_over, fails)
+}
+
+/// As [`shrink`], of anything that `simpler` makes smaller, most first.
+pub fn smallest<T, E>(
+    whole: T,
+    why: E,
+    simpler: impl Fn(&T) -> Vec<T>,
+    is_over: impl Fn() -> bool,
+    mut fails: impl FnMut(&T) -> Option<E>,
+) -> (T, E) {
+    let (mut smallest, mut last) = (whole, why);
     let mut tries = 0;
     loop {
         let mut is_smaller = false;
@@ -34,7 +46,7 @@ pub fn shrink<E>(
 }
 
 /// Plans with something left out, those with the most left out first.
-fn simpler(plan: &Plan) -> Vec<Plan> {
+pub fn simpler(plan: &Plan) -> Vec<Plan> {
     let mut all = Vec::new();
     let mut add = |change: &dyn Fn(&mut Plan)| {
         let mut simpler = plan.clone();

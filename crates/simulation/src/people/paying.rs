@@ -7,6 +7,7 @@ use serde_json::json;
 use super::{Shopper, Town, promises::has, town::Bought};
 
 /// A cashier page that is open, or a code that is shown.
+#[derive(Clone)]
 pub struct Till {
     /// What the cashier knows the page by.
     pub code: String,

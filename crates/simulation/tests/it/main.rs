@@ -13,6 +13,7 @@ mod engine;
 mod exchanges;
 mod faults;
 mod late_money;
+mod lives;
 mod parcels;
 mod reconciliations;
 mod regressions;

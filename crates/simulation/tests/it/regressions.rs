@@ -1,7 +1,16 @@
 //! What runs from seeds have found, each told again as a story of its own, with the seed that found it.
 
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::SeqCst},
+    },
+    time::Duration,
+};
+
 use axum::{body::Body, http::Request};
 use merx_kernel::Role;
+use merx_platform::faults::{Faults, Point, Seam};
 use merx_server::shop::Topology;
 use serde_json::json;
 
@@ -113,5 +122,45 @@ async fn an_order_of_which_all_went_back_after_the_sale_can_still_end() {
         assert_eq!((&axes["order"], &axes["payment"]), (&json!("cancelled"), &json!("refunded")), "{axes}");
         assert_eq!(world.stock(TEA).await, [10, 0, 0]);
     }
+    world.finish().await;
+}
+
+/// Whoever asks ordering is not answered while it strikes.
+#[derive(Default)]
+struct Unanswered(AtomicBool);
+
+impl Faults for Unanswered {
+    fn strikes(&self, point: Point, of: &str) -> bool {
+        point == Point::CallAnswerLost && of == "ordering" && self.0.load(SeqCst)
+    }
+    fn amount(&self, _: Point, _: u64) -> u64 {
+        0
+    }
+}
+
+/// `MERX_SEED=97` of the lives: ordering set the money of a case aside, and its answer was lost. Meanwhile the order was
+/// ended and all of its money went back; the case was told of its part before it knew that it was its own, and waited for it
+/// for ever.
+#[tokio::test(start_paused = true)]
+async fn a_case_whose_money_went_back_before_it_knew_of_it_ends() {
+    let mut ground = Ground::virtual_time(1);
+    let unanswered = Arc::new(Unanswered::default());
+    ground.deps.faults = Seam::to(unanswered.clone());
+    let world = World::on(ground, Topology::Local, |_| {}).await;
+    let (buyer, staff) = (world.buyer().await, world.staff(Role::Operator).await);
+    let order = buyer.order(&[(TEA, 2)]).await;
+    buyer.pay(&world, &order).await;
+    let asked = json!({"kind": "refund", "reason": "damaged", "lines": [{"sku": TEA, "quantity": 1}]});
+    let case = buyer.api.post(&format!("/v1/orders/{}/after-sales", order.id), asked).await.expect(201);
+    unanswered.0.store(true, SeqCst);
+    let path = format!("/v1/admin/after-sales/{}/approval", case.text_at("/id"));
+    staff.post(&path, json!({})).await.expect(200);
+    buyer.cancel(&order).await.expect(200);
+    world.pass(Duration::from_secs(30)).await;
+    assert_eq!(buyer.look(&order).await["axes"]["payment"], "refunded");
+    unanswered.0.store(false, SeqCst);
+    world.pass(Duration::from_secs(600)).await;
+    let case = buyer.api.get(&format!("/v1/after-sales/{}", case.text_at("/id"))).await.expect(200);
+    assert_eq!(case.body["status"], "refunded");
     world.finish().await;
 }
